@@ -1,0 +1,490 @@
+/*
+ * Plumb: averaged, then orthogonalised. The public interface of libplumb, written as its manual.
+ *
+ * A TOUR
+ *
+ * Plumb turns micro-batch gradients that are spread over MPI ranks into one optimizer step. Every
+ * gradient goes to the *owner* of its parameter in one transposed reduction; the owner averages in
+ * an order that depends on the batch alone, updates its optimizer state, and sends the new values
+ * to everybody. The same samples give the same bits for every rank count and every owner map.
+ *
+ *     plumb *p;
+ *     plumb_options options;
+ *     plumb_options_init(&options, sizeof options);
+ *     plumb_create(MPI_COMM_WORLD, &options, &p);
+ *
+ *     plumb_parameter_options muon;
+ *     plumb_parameter_options_init(&muon, sizeof muon, PLUMB_OPTIMIZER_MUON);
+ *     plumb_add_parameter(p, "layer.weight", 512, 256, weight, &muon, &id);
+ *
+ *     for (each step) {
+ *         plumb_share(p, total, &first, &count);            which micro-batches are mine
+ *         plumb_begin_step(p, total);
+ *         for (m = first; m < first + count; m++) {
+ *             ... compute the mean gradient of micro-batch m ...
+ *             plumb_accumulate(p, id, m, gradient);         messages start as soon as they can
+ *         }
+ *         plumb_end_step(p, learning_rate, &report);        weight now holds the new values
+ *     }
+ *     plumb_destroy(&p);
+ *
+ * A whole program of this kind stands in docs/embedding.c.
+ *
+ * VOCABULARY
+ *
+ * micro-batch  the samples of one gradient evaluation. It has a global index 0..K-1 within the
+ *              step, whichever rank computes it; K (`total` below) counts over all ranks.
+ * group        K/G consecutive micro-batches, the unit of all statistics. G divides K.
+ * owner        the rank that holds a parameter's optimizer state (or a slice of it).
+ * coordinator  rank 0 of the communicator.
+ *
+ * RULES THAT HOLD FOR EVERY CALL
+ *
+ * - Every function returns a plumb_status and hands results back through trailing out-pointers,
+ *   which are untouched when the call fails, unless a function says otherwise.
+ * - "Collective" means: every rank of the handle's communicator calls it, in the same order. All
+ *   other calls are local. A failure of a collective call is agreed: every rank gets the same
+ *   status and the same message, even if the cause lies on one rank only.
+ * - Matrices are dense, row-major, 32-bit floats: rows x cols, element (i, j) at i * cols + j.
+ * - The library keeps the pointer `values` of plumb_add_parameter; it copies everything else.
+ * - A handle may be used by one thread at a time; MPI needs MPI_THREAD_FUNNELED and all calls on
+ *   a handle come from the thread that MPI calls its main one.
+ * - The library never prints, never ends the process, never installs a signal handler, and calls
+ *   neither MPI_Init nor MPI_Finalize. It talks through plumb_options.log and return values.
+ *
+ * BITS
+ *
+ * Parameters are equal to the last bit for every rank count, owner map, run, and message timing
+ * as long as K, G, the options, the samples, and the BLAS kernel are the same and BLAS uses one
+ * thread a rank (the exchange's own sums never depend on BLAS). PLUMB_EXCHANGE_ALLREDUCE gives up
+ * that promise. On all ranks of one run the parameters are always equal.
+ */
+#ifndef PLUMB_H
+#define PLUMB_H
+
+/* The MPI 2 C++ bindings are gone since MPI 3 and warn under current compilers: leave them out. */
+#if defined(__cplusplus) && !defined(OMPI_SKIP_MPICXX)
+#define OMPI_SKIP_MPICXX 1
+#endif
+#if defined(__cplusplus) && !defined(MPICH_SKIP_MPICXX)
+#define MPICH_SKIP_MPICXX 1
+#endif
+#include <mpi.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------------------------
+ * 1. Version, status, errors
+ */
+
+#define PLUMB_VERSION_MAJOR 0
+#define PLUMB_VERSION_MINOR 1
+#define PLUMB_VERSION_PATCH 0
+
+/* The version of the library that is linked, which may differ from the header's. Local. */
+void plumb_version(int *major, int *minor, int *patch);
+
+typedef enum plumb_status {
+    PLUMB_OK = 0,
+    PLUMB_ERROR_ARGUMENT = 1,    /* an argument or option is outside its bounds */
+    PLUMB_ERROR_ORDER = 2,       /* a call at a moment when it is not allowed */
+    PLUMB_ERROR_MEMORY = 3,      /* no memory */
+    PLUMB_ERROR_MPI = 4,         /* MPI reported an error; the message holds its text */
+    PLUMB_ERROR_MISMATCH = 5,    /* ranks disagree: the message names rank and field */
+    PLUMB_ERROR_NONFINITE = 6,   /* NaN or Inf: the message names parameter, rank, micro-batch */
+    PLUMB_ERROR_COVERAGE = 7,    /* a micro-batch's gradient is missing or was given twice */
+    PLUMB_ERROR_NUMERICAL = 8,   /* a factorisation failed */
+    PLUMB_ERROR_UNSUPPORTED = 9, /* a combination of options that has no meaning */
+    PLUMB_ERROR_INTERNAL = 10    /* a bug in Plumb: please report it with the message */
+} plumb_status;
+
+/* The status as text, such as "argument". Never NULL; static storage. Local. */
+const char *plumb_status_name(plumb_status status);
+
+typedef struct plumb plumb;
+
+/*
+ * What went wrong in the last call on `p` that failed, one line without a newline; "" if none.
+ * With p == NULL: the same for this thread's last failure of a call that takes no handle, or of
+ * plumb_create. Valid until the next failing call. Local.
+ */
+const char *plumb_error_message(const plumb *p);
+
+/* ------------------------------------------------------------------------------------------
+ * 2. Options of a handle
+ */
+
+typedef enum plumb_owners {
+    PLUMB_OWNERS_RANK0 = 0,  /* the coordinator owns everything, streamed bucket by bucket */
+    PLUMB_OWNERS_SHARDED = 1 /* owners balanced over all ranks by cost and bytes (default) */
+} plumb_owners;
+
+typedef enum plumb_exchange {
+    PLUMB_EXCHANGE_TRANSPOSED = 0, /* canonical order, same bits for any rank count (default) */
+    PLUMB_EXCHANGE_ALLREDUCE = 1   /* MPI_Allreduce of the mean; bits depend on the rank count */
+} plumb_exchange;
+
+typedef enum plumb_log_level {
+    PLUMB_LOG_WARNING = 0, /* something the user should know, said once */
+    PLUMB_LOG_INFO = 1,
+    PLUMB_LOG_DEBUG = 2
+} plumb_log_level;
+
+/* Receives one line without a newline. Called on the rank whose message it is. */
+typedef void (*plumb_log_function)(void *context, plumb_log_level level, const char *line);
+
+typedef struct plumb_options {
+    size_t size;             /* set by plumb_options_init */
+    int version;             /* set by plumb_options_init */
+    int groups;              /* G; 0: the largest divisor of K that is at most 8 (default) */
+    plumb_owners owners;     /* default: PLUMB_OWNERS_SHARDED */
+    plumb_exchange exchange; /* default: PLUMB_EXCHANGE_TRANSPOSED */
+    double clip_norm;        /* largest norm of the mean gradient over all parameters; 0: off */
+    double nominal_samples;  /* samples that weigh 1 (default 1): a micro-batch of b samples
+                                 weighs b / nominal_samples in the mean. Set it to the usual
+                                 micro-batch size, so that usual micro-batches weigh exactly 1
+                                 and the mean is plain. */
+    int64_t bucket_elements; /* aimed-at elements of one message; 0: chosen by the plan */
+    int64_t chunk_elements;  /* most elements of one MPI call; 0: INT_MAX (default) */
+    int replica_check;       /* compare the parameters of all ranks by hash every that many
+                                 steps; 0: never; default 100 */
+    plumb_log_function log;  /* default NULL: silent */
+    void *log_context;       /* first argument of log */
+    plumb_log_level log_level;
+} plumb_options;
+
+/*
+ * Fills `options` with the defaults. `size` is sizeof(plumb_options) as the caller compiled it.
+ * Local. Errors: ARGUMENT if options is NULL or size is not one this library knows.
+ */
+plumb_status plumb_options_init(plumb_options *options, size_t size);
+
+/* ------------------------------------------------------------------------------------------
+ * 3. Options of a parameter: optimizer, pipeline, polar factor
+ */
+
+typedef enum plumb_optimizer {
+    PLUMB_OPTIMIZER_SGD = 0, /* momentum: v = beta1 v + g; x = x - rate (v or its Nesterov form) */
+    PLUMB_OPTIMIZER_ADAMW = 1, /* Loshchilov and Hutter 2019, as torch.optim.AdamW computes it */
+    PLUMB_OPTIMIZER_MUON = 2   /* momentum, polar factor, scale 0.2 sqrt(max(rows, cols)) */
+} plumb_optimizer;
+
+/*
+ * What is averaged and when it is orthogonalised. G_g is group g's mean gradient with weight w_g,
+ * Ortho(G) = U V' the polar factor, <.> the weighted mean over groups. "Update" is what the
+ * optimizer then works with. Everything but the first acts per group before sending, needs all
+ * groups' streams at the owner (G/P times the bytes of the first leg when G > P), and exists
+ * because experiments compare them.
+ *
+ * Bias of the update direction, for n groups of anisotropic noise (docs/pipelines.md):
+ *
+ *  AVERAGE_THEN_ORTHOGONALISE   Ortho(<G_g>). O(1/n): the default and the thesis.
+ *  ORTHOGONALISE_THEN_AVERAGE   <Ortho(G_g)>, nothing after it. O(1) in n: more groups never
+ *                               remove it, larger groups do (as 1/m).
+ *  DOUBLE_ORTHOGONALISE         Ortho(<Ortho(G_g)>). O(1): the part tangent to the orthogonal
+ *                               frames survives; zero only for isotropic noise.
+ *  NORMALISED_WITH_NORM         streams G_g/|G_g|_F and |G_g|_F; the owner multiplies them back.
+ *                               The bias of the first, exact up to rounding.
+ *  ORTHOGONALISED_WITH_NORM     streams Ortho(G_g) and |G_g|_F, the source's one-float form:
+ *                               Ortho(<|G_g|_F Ortho(G_g)>). Right for vectors only; for
+ *                               matrices of rank 2 and more the bias is O(1).
+ *  ORTHOGONALISED_WITH_FACTOR   streams Ortho(G_g) and (G_g' G_g)^(1/2) of the short side: their
+ *                               product is G_g again, the form that is right for matrices.
+ *
+ * With SGD and AdamW nothing is orthogonalised after the average, except by
+ * DOUBLE_ORTHOGONALISE, which puts the polar factor of the average before the optimizer.
+ */
+typedef enum plumb_pipeline {
+    PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE = 0,
+    PLUMB_PIPELINE_ORTHOGONALISE_THEN_AVERAGE = 1,
+    PLUMB_PIPELINE_DOUBLE_ORTHOGONALISE = 2,
+    PLUMB_PIPELINE_NORMALISED_WITH_NORM = 3,
+    PLUMB_PIPELINE_ORTHOGONALISED_WITH_NORM = 4,
+    PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR = 5
+} plumb_pipeline;
+
+typedef enum plumb_polar_method {
+    PLUMB_POLAR_SVD = 0,           /* LAPACK's dgesdd in double: the reference */
+    PLUMB_POLAR_NEWTON_SCHULZ = 1, /* Muon's five quintic steps as published: singular values
+                                      land in about [0.7, 1.2], never on 1 */
+    PLUMB_POLAR_POLAR_EXPRESS = 2  /* arXiv 2505.16932: the same cost a step, minimax per step */
+} plumb_polar_method;
+
+typedef struct plumb_parameter_options {
+    size_t size;                 /* set by plumb_parameter_options_init */
+    int version;                 /* set by plumb_parameter_options_init */
+    plumb_optimizer optimizer;   /* set by plumb_parameter_options_init */
+    plumb_pipeline pipeline;     /* default: average, then orthogonalise */
+    plumb_polar_method polar;    /* default: Newton-Schulz */
+    int polar_steps;             /* of the iterative methods; 0: the method's own number */
+    double learning_rate_factor; /* times the rate of plumb_end_step; default 1 */
+    double beta1;                /* momentum: SGD 0.9, AdamW 0.9, Muon 0.95 */
+    double beta2;                /* AdamW: 0.95 */
+    double epsilon;              /* AdamW: 1e-8 */
+    double weight_decay;         /* decoupled: x = x (1 - rate weight_decay) first. SGD 0,
+                                   AdamW 0.1, Muon 0.1 */
+    int nesterov;                /* SGD 0, Muon 1 */
+} plumb_parameter_options;
+
+/* Fills `options` with the defaults of `optimizer`. Local. Errors: ARGUMENT. */
+plumb_status plumb_parameter_options_init(plumb_parameter_options *options, size_t size,
+                                          plumb_optimizer optimizer);
+
+/* The bounds of a numeric option of either struct: lowest and highest value that is accepted. */
+typedef struct plumb_bounds {
+    double lowest;
+    double highest;
+    int lowest_excluded;  /* 1: the value must be above `lowest` */
+    int highest_excluded; /* 1: the value must be below `highest` */
+} plumb_bounds;
+
+/*
+ * Bounds of the option called `name` (the field's name, for example "beta2" or "groups"). Local.
+ * Errors: ARGUMENT if no option has that name.
+ */
+plumb_status plumb_option_bounds(const char *name, plumb_bounds *bounds);
+
+/* ------------------------------------------------------------------------------------------
+ * 4. The handle and its parameters
+ */
+
+/*
+ * Creates a handle on a duplicate of `communicator`, whose error handler it sets to
+ * MPI_ERRORS_RETURN. The caller's communicator is not used again and may be freed.
+ * Collective over `communicator`. MPI must be initialised. `options` may be NULL (defaults) and is
+ * copied. On failure *p is NULL and plumb_error_message(NULL) tells why.
+ * Errors: ARGUMENT, MEMORY, MPI. Options that differ between ranks are found, and named, by the
+ * first plumb_begin_step (MISMATCH).
+ */
+plumb_status plumb_create(MPI_Comm communicator, const plumb_options *options, plumb **p);
+
+/* The same for Fortran, with the integer handle of the communicator. Collective. */
+plumb_status plumb_create_f(MPI_Fint communicator, const plumb_options *options, plumb **p);
+
+/*
+ * Frees the handle and everything it holds, and sets *p to NULL. A NULL handle is no error.
+ * A step that was begun and not ended is dropped: end it first on all ranks if messages may be
+ * under way. Collective.
+ */
+plumb_status plumb_destroy(plumb **p);
+
+/*
+ * Registers a parameter of rows x cols floats. `values` (row-major) belongs to the caller, must
+ * stay valid until plumb_destroy, holds the initial values, and is overwritten by every
+ * successful step. All ranks register the same parameters in the same order with the same
+ * values; the first plumb_begin_step checks names, shapes and options, and makes every rank's
+ * values those of the coordinator if they differ (and says so in the log). After the first
+ * plumb_begin_step no more can be added.
+ * `name`: unique, not empty, at most 127 bytes, copied. `options` NULL: AdamW's defaults.
+ * *id counts from 0 in order of registration. Every rank calls it; it does not communicate.
+ * Errors: ARGUMENT, ORDER, MEMORY, UNSUPPORTED.
+ */
+plumb_status plumb_add_parameter(plumb *p, const char *name, int64_t rows, int64_t cols,
+                                 float *values, const plumb_parameter_options *options, int *id);
+
+/* ------------------------------------------------------------------------------------------
+ * 5. One step
+ */
+
+/*
+ * This rank's micro-batches of a step with `total` in all: first .. first + count - 1. Ranges are
+ * contiguous, ordered by (node, rank within the node), and differ by at most one in length.
+ * Local. Errors: ARGUMENT if total is smaller than the number of ranks.
+ */
+plumb_status plumb_share(plumb *p, int64_t total, int64_t *first, int64_t *count);
+
+/*
+ * Begins a step of `total` micro-batches. Collective. The first call makes the plan (owners,
+ * buckets, routes) at the coordinator and sends it to all. `total` may change between steps.
+ * Errors: ARGUMENT (G does not divide total, total smaller than the number of ranks), ORDER (a
+ * step is open), MISMATCH (ranks disagree on total, options or parameters), MEMORY, MPI. On
+ * failure no step is open.
+ */
+plumb_status plumb_begin_step(plumb *p, int64_t total);
+
+/*
+ * Says what one of this rank's micro-batches was made of. Optional; without it the micro-batch
+ * has nominal_samples samples and no loss. If `samples` differs from nominal_samples, call it
+ * before the micro-batch's first plumb_accumulate. Local.
+ *   samples    weight of the micro-batch in the mean: sum b_k g_k / sum b_k; positive
+ *   loss_sum   sum over the samples of the loss (each sample's own mean over its tokens)
+ *   norms      `count` norms, one a sample, of the whole per-sample gradient; copied; may be NULL
+ *              with count 0. They ride in the step's agreement: plumb_sample_norms.
+ * Errors: ARGUMENT (not this rank's micro-batch, samples not positive), ORDER, NONFINITE (loss or
+ * norms), MEMORY.
+ */
+plumb_status plumb_describe_micro_batch(plumb *p, int64_t micro_batch, double samples,
+                                        double loss_sum, const float *norms, int64_t count);
+
+/*
+ * Memory of rows x cols floats in which the parameter's next gradient may be written, to be handed
+ * to plumb_accumulate without a copy. The contents are undefined. Valid until the next
+ * plumb_accumulate of the same parameter or the end of the step. Local.
+ * Errors: ARGUMENT, ORDER (no step is open, or all gradients of the parameter are in), MEMORY.
+ */
+plumb_status plumb_gradient_buffer(plumb *p, int id, float **gradient);
+
+/*
+ * Hands over the *mean* gradient (over its samples, rows x cols) of one of this rank's
+ * micro-batches. Micro-batches and parameters may come in any order; ascending micro-batches need
+ * the least memory: log2(K/P) + 1 partial sums. The memory may be reused on return, also when it
+ * is plumb_gradient_buffer's. When the last one of a parameter is in, its messages start. Local:
+ * it never waits for another rank.
+ * A NaN or Inf is found here but reported by plumb_end_step, on all ranks.
+ * Errors: ARGUMENT, ORDER, COVERAGE (given twice), MEMORY, MPI.
+ */
+plumb_status plumb_accumulate(plumb *p, int id, int64_t micro_batch, const float *gradient);
+
+/*
+ * Lets messages proceed; call it now and then during long computations. MPI libraries make little
+ * progress on their own. Local. Errors: MPI.
+ */
+plumb_status plumb_progress(plumb *p);
+
+/* What a step did. Equal on all ranks except where it says "this rank". */
+typedef struct plumb_report {
+    size_t size;               /* set by the caller to sizeof(plumb_report) before the call */
+    int64_t step;              /* steps done, this one included */
+    int64_t micro_batches;     /* K */
+    int groups;                /* G */
+    double samples;            /* sum of the micro-batches' samples */
+    double loss;               /* sum of loss_sum / samples, before the update */
+    double gradient_norm;      /* Frobenius norm of the mean gradient, all parameters together,
+                                 before clipping; under a pipeline, of what the owners formed */
+    double clip_factor;        /* 1 if not clipped */
+    int64_t exchange_bytes;    /* sent over all ranks, both legs, agreements not counted */
+    int64_t exchange_messages; /* the same in messages */
+    double first_leg_ratio;    /* bytes of the first leg over those of a step that sums only */
+    double exchange_seconds;   /* longest over ranks: time in the library for messages */
+    double update_seconds;     /* longest over ranks: time in optimizers and pipelines */
+    double overlap;            /* share of the first leg's bytes that had arrived or left before
+                                 plumb_reduce was called; mean over ranks; 1 if nothing crossed */
+} plumb_report;
+
+/*
+ * Ends the step: delivers the gradients, averages, updates, and gives every rank the new values.
+ * Collective, and atomic: if it fails on any rank for whatever reason, values and optimizer state
+ * are what they were on every rank, the step is closed, and the run may go on with
+ * plumb_begin_step. `report` may be NULL.
+ * Errors: NONFINITE, COVERAGE, NUMERICAL, ORDER, MISMATCH, MEMORY, MPI. After MPI errors the
+ * handle can only be destroyed.
+ */
+plumb_status plumb_end_step(plumb *p, double learning_rate, plumb_report *report);
+
+/*
+ * plumb_end_step in two halves: plumb_reduce delivers, averages and agrees (`report` has all but
+ * times of the update), plumb_update computes and sends the values. Between them a rank may look
+ * at the report to choose the learning rate, which must be the same on all ranks. Both collective.
+ * If plumb_reduce fails the step is closed, and plumb_update must not be called.
+ */
+plumb_status plumb_reduce(plumb *p, plumb_report *report);
+plumb_status plumb_update(plumb *p, double learning_rate, plumb_report *report);
+
+/*
+ * The per-sample norms of the last successful plumb_reduce, of all ranks, in the order of
+ * micro-batches; *count is 0 if nobody gave any. The memory belongs to the handle and is valid
+ * until the next plumb_begin_step. Local. Errors: ARGUMENT.
+ */
+plumb_status plumb_sample_norms(const plumb *p, const float **norms, int64_t *count);
+
+/*
+ * XXH3 128-bit hash, as 32 hexadecimal digits and a 0, of this rank's parameters: the 32-bit
+ * floats in order of registration. Local. Errors: ARGUMENT, ORDER (no parameters).
+ */
+plumb_status plumb_parameters_hash(const plumb *p, char hash[33]);
+
+/* Compares that hash over all ranks. Collective. Errors: MISMATCH, naming the rank; MPI. */
+plumb_status plumb_check_replicas(plumb *p);
+
+/* ------------------------------------------------------------------------------------------
+ * 6. Calls that need no handle
+ */
+
+/*
+ * The mean of `total` vectors of `length` floats that are spread over the ranks of
+ * `communicator`, in the canonical order, on every rank: the bits do not depend on the rank count.
+ * This rank gives its plumb_average_share of them, one after the other: vectors[count][length].
+ * samples[count] weighs them (NULL: all equal); mean[length] may not overlap vectors.
+ * Collective. Errors: ARGUMENT, MISMATCH, NONFINITE, MEMORY, MPI.
+ */
+plumb_status plumb_average(MPI_Comm communicator, int64_t total, int64_t length,
+                           const float *vectors, const double *samples, float *mean);
+
+/* Which of `total` vectors this rank gives to plumb_average. Collective. Errors: ARGUMENT, MPI. */
+plumb_status plumb_average_share(MPI_Comm communicator, int64_t total, int64_t *first,
+                                 int64_t *count);
+
+typedef struct plumb_polar_options {
+    size_t size;           /* sizeof(plumb_polar_options) */
+    int steps;             /* iterative methods; 0: 5 for Newton-Schulz, 6 for Polar Express */
+    double rank_tolerance; /* SVD only: singular values at most this times the largest count as
+                              zero; default 3e-8 */
+} plumb_polar_options;
+
+/*
+ * The polar factor U V' of the thin singular value decomposition of `matrix` (rows x cols), or
+ * its approximation by `method`, into `polar` (rows x cols; may be the same memory, or else must
+ * not overlap). `options` may be NULL. Any shape with rows, cols >= 1. The result does not depend
+ * on the matrix's scale (1e-30 to 1e30): it is scaled by a power of two first. Zero gives zero.
+ * Rank-deficient input: SVD gives the partial isometry U_r V_r' over the singular values above the
+ * tolerance; the iterative methods leave small singular values small. Local, deterministic.
+ * Errors: ARGUMENT, NONFINITE (polar is untouched), MEMORY, NUMERICAL.
+ * Sources: Higham, Functions of Matrices (2008), chapter 8; K. Jordan, Muon (2024);
+ * Amsel et al., Polar Express (arXiv 2505.16932).
+ */
+plumb_status plumb_polar(plumb_polar_method method, int64_t rows, int64_t cols, const float *matrix,
+                         float *polar, const plumb_polar_options *options);
+
+typedef enum plumb_schedule_shape {
+    PLUMB_SCHEDULE_CONSTANT = 0,
+    PLUMB_SCHEDULE_COSINE = 1 /* half a cosine from peak to floor (Loshchilov, Hutter 2017) */
+} plumb_schedule_shape;
+
+typedef struct plumb_schedule {
+    size_t size; /* sizeof(plumb_schedule) */
+    plumb_schedule_shape shape;
+    double peak;           /* rate after the warm-up */
+    double floor_fraction; /* rate at the end, as a fraction of peak; cosine only */
+    int64_t warm_up;       /* steps of linear warm-up: step t of them has peak (t+1)/warm_up */
+    int64_t steps;         /* steps in all */
+} plumb_schedule;
+
+/* The learning rate of step 0 .. steps-1 (later steps keep the last one's). Local. ARGUMENT. */
+plumb_status plumb_schedule_rate(const plumb_schedule *schedule, int64_t step, double *rate);
+
+/*
+ * Compares `text`, lines of "field = value", over the ranks: a helper for programs that want to be
+ * sure that all ranks were started alike. Collective. Errors: MISMATCH; plumb_error_message(NULL)
+ * then names the first differing line and the rank; MPI, MEMORY.
+ */
+plumb_status plumb_compare_setup(MPI_Comm communicator, const char *text);
+
+/* What the library found on this machine. Strings are static or cut to fit. */
+typedef struct plumb_environment {
+    size_t size;               /* set by the caller to sizeof(plumb_environment) */
+    char blas_library[64];     /* such as "OpenBLAS 0.3.21", or "unknown" */
+    char blas_kernel[32];      /* the kernel in use, such as "SkylakeX", or "unknown" */
+    char blas_kernel_best[32]; /* the OPENBLAS_CORETYPE that fits this CPU; "" if in use or n/a */
+    int blas_threads;          /* threads a rank; 0 if unknown */
+    char vector_unit[16];      /* "avx512", "avx2" or "sse2": the CPU's */
+} plumb_environment;
+
+/*
+ * Looks at BLAS and CPU. Needs no MPI and may be called before MPI_Init, so that a program can set
+ * OPENBLAS_CORETYPE and start itself again. Local. Errors: ARGUMENT.
+ */
+plumb_status plumb_inspect_environment(plumb_environment *environment);
+
+/* What the library holds at this moment, in all handles together: nothing after the last
+ * plumb_destroy. Local. Either pointer may be NULL. */
+plumb_status plumb_memory_in_use(int64_t *allocations, int64_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PLUMB_H */

@@ -1,0 +1,207 @@
+/*
+ * The end of a run in numbers; see summary.h.
+ */
+#include "app/summary.h"
+#include "app/command.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *summary_text(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value == NULL) {
+        char *plain = calloc(strlen(text) + 1, 1);
+        for (size_t i = 0; plain != NULL && text[i] != '\0'; i++) {
+            plain[i] = (char)((unsigned char)text[i] < 128 ? text[i] : '?');
+        }
+        value = json_string(plain != NULL ? plain : "");
+        free(plain);
+    }
+    return value;
+}
+
+static void set_number(json_t *object, const char *name, double value)
+{
+    json_object_set_new(object, name, isfinite(value) ? json_real(value) : json_null());
+}
+
+static void set_count(json_t *object, const char *name, double value)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+/* Updates that were made, as opposed to skipped. */
+static double updates(const training *t)
+{
+    return (double)(t->totals.steps - t->totals.skipped);
+}
+
+static double units_per_second(const training *t)
+{
+    return training_units_per_step(t) * (double)t->totals.steps / t->totals.step_seconds;
+}
+
+static double overlap(const training *t)
+{
+    return t->totals.overlap_sum / updates(t);
+}
+
+static int64_t value_count(const training *t)
+{
+    int64_t count = 0;
+    for (int i = 0; i < t->workload->parameter_count; i++) {
+        count += t->workload->parameters[i].rows * t->workload->parameters[i].cols;
+    }
+    return count;
+}
+
+static json_t *losses(const training *t)
+{
+    const training_totals *totals = &t->totals;
+    json_t *object = json_object();
+    set_number(object, "held_out_loss_untrained", totals->initial.loss);
+    set_number(object, "held_out_loss", totals->final.loss);
+    if (t->options->model == MODEL_MLP) {
+        set_number(object, "held_out_accuracy_untrained", totals->initial.accuracy);
+        set_number(object, "held_out_accuracy", totals->final.accuracy);
+    }
+    set_number(object, "loss_first", totals->first_loss);
+    set_number(object, "loss_last", totals->last_loss);
+    return object;
+}
+
+static json_t *phases(const training *t)
+{
+    const training_totals *totals = &t->totals;
+    json_t *object = json_object();
+    set_number(object, "gradients", totals->gradient_seconds);
+    set_number(object, "exchange", totals->exchange_seconds);
+    set_number(object, "update", totals->update_seconds);
+    set_number(object, "evaluation", totals->evaluation_seconds);
+    return object;
+}
+
+static json_t *exchange(const training *t)
+{
+    json_t *object = json_object();
+    set_count(object, "bytes", t->totals.exchange_bytes);
+    set_count(object, "messages", t->totals.exchange_messages);
+    set_number(object, "first_leg_ratio", t->totals.first_leg_ratio);
+    set_number(object, "overlap", overlap(t));
+    return object;
+}
+
+static json_t *to_json(const training *t, const char *status, const char *reason)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "status", json_string(status));
+    json_object_set_new(object, "reason", reason != NULL ? summary_text(reason) : json_null());
+    json_object_set_new(object, "version", json_string(command_version()));
+    json_object_set_new(object, "run", summary_text(t->directory.path));
+    json_object_set_new(object, "ranks", json_integer(t->ranks.count));
+    json_object_set_new(object, "steps", json_integer(t->totals.steps));
+    json_object_set_new(object, "steps_wanted", json_integer(t->options->steps));
+    json_object_set_new(object, "steps_skipped", json_integer(t->totals.skipped));
+    json_object_set_new(object, "parameter_values", json_integer(value_count(t)));
+    json_object_update_new(object, losses(t));
+    json_object_set_new(object, "unit", json_string(t->workload->unit_name));
+    set_number(object, "seconds", t->totals.seconds);
+    set_number(object, "step_seconds", t->totals.step_seconds);
+    set_number(object, "tokens_per_second", units_per_second(t));
+    set_number(object, "model_flops_per_second",
+               units_per_second(t) * t->workload->flops_per_token);
+    json_object_set_new(object, "phase_seconds", phases(t));
+    json_object_set_new(object, "exchange", exchange(t));
+    json_object_set_new(object, "parameters_hash", json_string(t->totals.parameters_hash));
+    json_object_set_new(object, "sample",
+                        t->sample != NULL ? summary_text(t->sample) : json_null());
+    return object;
+}
+
+int summary_write(const training *t, const char *status, const char *reason, char *message,
+                  size_t message_size)
+{
+    json_t *object = to_json(t, status, reason);
+    int result = run_directory_write(&t->directory, "summary.json", object, message, message_size);
+    json_decref(object);
+    return result;
+}
+
+static void print_losses(const training *t)
+{
+    const training_totals *totals = &t->totals;
+    printf("held-out loss    %.4f untrained, %.4f now (nats per %s)\n", totals->initial.loss,
+           totals->final.loss, t->workload->unit_name);
+    if (t->options->model == MODEL_MLP) {
+        printf("accuracy         %.2f %% untrained, %.2f %% now\n", 100 * totals->initial.accuracy,
+               100 * totals->final.accuracy);
+    }
+    printf("training loss    %.4f first, %.4f last\n", totals->first_loss, totals->last_loss);
+}
+
+static void print_costs(const training *t)
+{
+    const training_totals *totals = &t->totals;
+    char duration[32];
+    progress_duration(totals->seconds, duration, sizeof duration);
+    printf("speed            %.0f %ss/s, %.1f model Gflop/s over all ranks\n", units_per_second(t),
+           t->workload->unit_name, units_per_second(t) * t->workload->flops_per_token * 1e-9);
+    printf("time             %s: gradients %.1f s, exchange %.1f s, updates %.1f s, evaluation "
+           "%.1f s\n",
+           duration, totals->gradient_seconds, totals->exchange_seconds, totals->update_seconds,
+           totals->evaluation_seconds);
+    printf("exchange         %.2f MB in %.0f messages a step, first leg %.2f times a plain sum's, "
+           "overlap %.2f\n",
+           totals->exchange_bytes / updates(t) * 1e-6, totals->exchange_messages / updates(t),
+           totals->first_leg_ratio, overlap(t));
+}
+
+/* Text as it may go to a terminal: no control characters but line ends and tabs. */
+static void print_plainly(const char *text)
+{
+    json_t *valid = json_string(text);
+    for (const char *c = text; *c != '\0'; c++) {
+        unsigned char byte = (unsigned char)*c;
+        bool control = (byte < 32 && byte != '\n' && byte != '\t') || byte == 127;
+        putchar(control || (byte > 127 && valid == NULL) ? '?' : byte);
+    }
+    putchar('\n');
+    json_decref(valid);
+}
+
+static void print_table(const training *t, const char *status, const char *reason)
+{
+    const train_options *o = t->options;
+    printf("model            %s, %s, %s\n", train_option_word(o, "model"),
+           train_option_word(o, "optimizer"), train_option_word(o, "pipeline"));
+    printf("parameters       %" PRId64 " in %d arrays, %s owners\n", value_count(t),
+           t->workload->parameter_count, train_option_word(o, "owners"));
+    printf("batch            %" PRId64 " micro-batches of %" PRId64 ", %" PRId64
+           " groups, on %d ranks\n",
+           o->micro_batches, o->micro_batch_size, train_options_groups(o), t->ranks.count);
+    printf("steps            %" PRId64 " of %" PRId64 ", %s%s%s\n", t->totals.steps, o->steps,
+           status, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+    print_losses(t);
+    print_costs(t);
+    printf("parameters hash  %s\n", t->totals.parameters_hash);
+    printf("run directory    %s\n", t->directory.path);
+    if (t->sample != NULL) {
+        printf("sample\n");
+        print_plainly(t->sample);
+    }
+}
+
+void summary_print(const training *t, const char *status, const char *reason)
+{
+    if (!t->options->json) {
+        print_table(t, status, reason);
+        return;
+    }
+    json_t *object = to_json(t, status, reason);
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    putchar('\n');
+    json_decref(object);
+}

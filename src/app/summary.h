@@ -1,0 +1,22 @@
+/*
+ * How a run went: summary.json, and the table for people.
+ */
+#ifndef APP_SUMMARY_H
+#define APP_SUMMARY_H
+
+#include "app/training.h"
+
+#include <jansson.h>
+
+/* A string as JSON, whatever bytes it holds: what is not UTF-8 becomes question marks. */
+json_t *summary_text(const char *text);
+
+/* Writes summary.json: status "completed", "interrupted" or "failed". Rank 0. 0, or 1 with a line
+ * in `message`. */
+int summary_write(const training *t, const char *status, const char *reason, char *message,
+                  size_t message_size);
+
+/* Prints the table, or with --json the text of summary.json, on standard output. Rank 0. */
+void summary_print(const training *t, const char *status, const char *reason);
+
+#endif

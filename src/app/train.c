@@ -1,0 +1,259 @@
+/*
+ * `plumb train`: sets a run up, trains, and leaves a run directory that tells how it went.
+ *
+ * Every step of the setup is agreed over the ranks before the next: what is wrong on one rank ends
+ * all of them, with one line and one exit code.
+ */
+#include "app/blas_restart.h"
+#include "app/command.h"
+#include "app/evaluate.h"
+#include "app/stop_signal.h"
+#include "app/summary.h"
+#include "app/train_config.h"
+#include "app/train_loop.h"
+#include "app/train_step.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+double training_units_per_step(const training *t)
+{
+    double sequences = (double)t->options->micro_batches * (double)t->options->micro_batch_size;
+    return t->options->model == MODEL_GPT ? sequences * (double)t->options->context : sequences;
+}
+
+static const char *signal_name(int number)
+{
+    return number == 2 ? "SIGINT" : "SIGTERM";
+}
+
+void training_note_interruption(training *t)
+{
+    char message[512];
+    if (t->ranks.rank == 0 && t->directory_made && !t->interruption_noted) {
+        t->interruption_noted = true;
+        summary_write(t, "interrupted", signal_name(stop_signal_seen()), message, sizeof message);
+    }
+}
+
+static void warn(void *context, const char *line)
+{
+    training *t = context;
+    progress_clear(&t->progress);
+    if (t->ranks.rank == 0) {
+        fprintf(stderr, "plumb: warning: %s\n", line);
+    } else {
+        fprintf(stderr, "plumb: warning: rank %d: %s\n", t->ranks.rank, line);
+    }
+}
+
+static void log_line(void *context, plumb_log_level level, const char *line)
+{
+    if (level == PLUMB_LOG_WARNING) {
+        warn(context, line);
+    }
+}
+
+static void create_workload(training *t)
+{
+    const train_options *o = t->options;
+    char message[512] = "";
+    workload_options options = {.data = o->data,
+                                .layers = o->layers,
+                                .width = o->width,
+                                .heads = o->heads,
+                                .context = o->context,
+                                .micro_batch_size = o->micro_batch_size,
+                                .seed = (uint64_t)o->seed};
+    int code = o->model == MODEL_GPT
+                   ? workload_create_gpt(&options, &t->workload, message, sizeof message)
+                   : workload_create_mlp(&options, &t->workload, message, sizeof message);
+    if (code != 0) {
+        failure_set(&t->failure, EXIT_DATA, "%s", message);
+    }
+    if (ranks_agree(&t->ranks, &t->failure) == EXIT_OK) {
+        /* Files of one name may differ between hosts. */
+        snprintf(message, sizeof message, "held-out units of %.300s = %" PRId64 "\n", o->data,
+                 t->workload->held_out_units);
+        ranks_compare(&t->ranks, message, &t->failure);
+    }
+}
+
+static void add_parameters(training *t)
+{
+    size_t count = (size_t)t->workload->parameter_count;
+    t->ids = calloc(count, sizeof *t->ids);
+    t->gradients = calloc(count, sizeof *t->gradients);
+    if (t->ids == NULL || t->gradients == NULL) {
+        failure_set(&t->failure, EXIT_LIBRARY, "no memory");
+        return;
+    }
+    for (size_t i = 0; i < count && t->failure.code == EXIT_OK; i++) {
+        const workload_parameter *p = &t->workload->parameters[i];
+        plumb_parameter_options options;
+        train_config_parameter(t->options, p, &options);
+        plumb_status status = plumb_add_parameter(t->plumb, p->name, p->rows, p->cols, p->values,
+                                                  &options, &t->ids[i]);
+        failure_from_library(&t->failure, status, t->plumb);
+    }
+}
+
+static void create_handle(training *t)
+{
+    plumb_options options;
+    train_config_handle(t->options, &options);
+    options.log = log_line;
+    options.log_context = t;
+    plumb_status status = plumb_create(t->ranks.communicator, &options, &t->plumb);
+    if (failure_from_library(&t->failure, status, NULL) == EXIT_OK) {
+        add_parameters(t);
+    }
+    ranks_agree(&t->ranks, &t->failure);
+}
+
+/* Rank 0's part of the setup; the others wait for its verdict. */
+static void create_directory(training *t)
+{
+    char message[512] = "";
+    char stem[64];
+    char path[2304];
+    snprintf(stem, sizeof stem, "%s-%s", train_option_word(t->options, "model"),
+             train_option_word(t->options, "optimizer"));
+    if (run_directory_create(&t->directory, t->options->run, stem, message, sizeof message) != 0) {
+        failure_set(&t->failure, EXIT_DATA, "%s", message);
+        return;
+    }
+    t->directory_made = true;
+    if (run_directory_file(&t->directory, "metrics.jsonl", path, sizeof path) != 0 ||
+        train_config_write(t, message, sizeof message) != 0 ||
+        metrics_open(&t->metrics, path, message, sizeof message) != 0) {
+        failure_set(&t->failure, EXIT_DATA, "%s", message);
+    }
+}
+
+static void set_up(training *t)
+{
+    train_options_check_ranks(t->options, t->ranks.count, &t->failure);
+    if (ranks_agree(&t->ranks, &t->failure) == EXIT_OK) {
+        create_workload(t);
+    }
+    if (t->failure.code == EXIT_OK) {
+        create_handle(t);
+    }
+    if (t->failure.code == EXIT_OK && machine_gather(&t->machine, &t->ranks) != 0) {
+        failure_set(&t->failure, EXIT_LIBRARY, "no memory");
+    }
+    if (t->failure.code == EXIT_OK && t->ranks.rank == 0) {
+        create_directory(t);
+    }
+    ranks_agree(&t->ranks, &t->failure);
+}
+
+static void generate_sample(training *t)
+{
+    const train_options *o = t->options;
+    workload *w = t->workload;
+    if (o->generate == 0 || w->kind->generate == NULL) {
+        return;
+    }
+    t->sample = calloc((size_t)o->generate + 1, 1);
+    if (t->sample == NULL || w->kind->generate(w, o->prompt, o->generate, o->temperature,
+                                               (uint64_t)o->seed, t->sample) != 0) {
+        warn(t, t->sample == NULL ? "no memory for a sample" : w->message);
+        free(t->sample);
+        t->sample = NULL;
+    }
+}
+
+/* Rank 0: the metrics closed, the summary written and shown. */
+static void write_summary(training *t)
+{
+    char message[512] = "";
+    bool failed = t->failure.code != EXIT_OK;
+    const char *status = failed ? "failed" : t->stop_signal != 0 ? "interrupted" : "completed";
+    const char *reason = failed                ? t->failure.message
+                         : t->stop_signal != 0 ? signal_name(t->stop_signal)
+                                               : NULL;
+    if (metrics_close(&t->metrics, message, sizeof message) != 0) {
+        failure_set(&t->failure, EXIT_DATA, "%s", message);
+    }
+    if (!failed && t->stop_signal == 0) {
+        generate_sample(t);
+    }
+    if (summary_write(t, status, reason, message, sizeof message) != 0) {
+        failure_set(&t->failure, EXIT_DATA, "%s", message);
+    }
+    if (!failed) {
+        summary_print(t, status, reason);
+    }
+}
+
+static void run(training *t)
+{
+    const train_options *o = t->options;
+    if (t->ranks.rank == 0) {
+        machine_warnings(&t->machine, false, warn, t);
+    }
+    progress_start(&t->progress, (progress_mode)o->progress, t->ranks.rank == 0, o->steps,
+                   t->workload->unit_name);
+    t->poison = poison_from_environment();
+    stop_signal_watch();
+    train_loop(t);
+}
+
+static void take_down(training *t)
+{
+    if (t->ranks.rank == 0 && t->directory_made) {
+        write_summary(t);
+    }
+    ranks_agree(&t->ranks, &t->failure);
+    plumb_destroy(&t->plumb);
+    workload_destroy(&t->workload);
+    machine_free(&t->machine);
+    free(t->ids);
+    free(t->gradients);
+    free(t->sample);
+    if (t->failure.code == EXIT_OK && t->stop_signal != 0) {
+        failure_set(&t->failure, EXIT_INTERRUPTED + t->stop_signal,
+                    "stopped by %s after step %" PRId64, signal_name(t->stop_signal),
+                    t->totals.steps);
+    }
+}
+
+static int train(const train_options *options, failure *f)
+{
+    training t = {.options = options, .failure = *f};
+    t.totals.initial = t.totals.final = (held_out){NAN, NAN};
+    t.totals.first_loss = t.totals.last_loss = NAN;
+    char *setup = options_text(&train_option_table, "train", options);
+    if (ranks_start(&t.ranks, setup, &t.failure) == EXIT_OK) {
+        set_up(&t);
+        if (t.failure.code == EXIT_OK) {
+            run(&t);
+        }
+        take_down(&t);
+    }
+    free(setup);
+    return ranks_finish(&t.ranks, &t.failure);
+}
+
+int train_command(int argc, char **argv)
+{
+    train_options options;
+    bool help = false;
+    failure f = {0, ""};
+    train_options_parse(&options, argc - 2, argv + 2, &help, &f);
+    if (help) {
+        FILE *stream = command_help_stream();
+        if (stream != NULL) {
+            options_help(&train_option_table, stream);
+            fprintf(stream, "\n%s", failure_exit_codes);
+        }
+        return EXIT_OK;
+    }
+    if (f.code == EXIT_OK) {
+        blas_prepare((int)options.blas_threads, argv);
+    }
+    return train(&options, &f);
+}

@@ -1,0 +1,139 @@
+/*
+ * From the command line to the library's options and to config.json; see train_config.h.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "app/train_config.h"
+#include "app/command.h"
+#include "app/evaluate.h"
+#include "app/summary.h"
+
+#include <math.h>
+#include <time.h>
+
+void train_config_handle(const train_options *o, plumb_options *options)
+{
+    plumb_options_init(options, sizeof *options);
+    options->groups = (int)o->groups;
+    options->owners = (plumb_owners)o->owners;
+    options->exchange = (plumb_exchange)o->exchange;
+    options->clip_norm = o->clip_norm;
+    options->nominal_samples = (double)o->micro_batch_size;
+    options->replica_check = (int)o->replica_check;
+}
+
+/* Muon is for hidden matrices; beside it AdamW has its own rate and momentum. */
+void train_config_parameter(const train_options *o, const workload_parameter *parameter,
+                            plumb_parameter_options *options)
+{
+    bool matrix = parameter->role == WORKLOAD_MATRIX;
+    bool aside = o->optimizer == PLUMB_OPTIMIZER_MUON && !matrix;
+    plumb_optimizer optimizer = aside ? PLUMB_OPTIMIZER_ADAMW : (plumb_optimizer)o->optimizer;
+    plumb_parameter_options_init(options, sizeof *options, optimizer);
+    options->polar = (plumb_polar_method)o->polar;
+    options->beta2 = o->beta2;
+    options->epsilon = o->epsilon;
+    options->weight_decay = parameter->role == WORKLOAD_VECTOR ? 0.0 : o->weight_decay;
+    if (matrix) {
+        options->pipeline = (plumb_pipeline)o->pipeline;
+    }
+    if (aside) {
+        options->learning_rate_factor = o->adamw_learning_rate / o->learning_rate;
+    } else {
+        options->beta1 = o->beta1;
+        options->nesterov = o->nesterov;
+    }
+}
+
+static json_t *option_to_json(const option *o, const void *values)
+{
+    const void *value = (const char *)values + o->offset;
+    switch (o->kind) {
+    case OPTION_FLAG:
+        return json_boolean(*(const bool *)value);
+    case OPTION_INTEGER:
+        return json_integer((json_int_t) * (const int64_t *)value);
+    case OPTION_REAL:
+        return json_real(*(const double *)value);
+    case OPTION_TEXT: {
+        const char *text = *(const char *const *)value;
+        return text != NULL ? summary_text(text) : json_null();
+    }
+    case OPTION_CHOICE:
+        return json_string(o->choices[*(const int *)value]);
+    }
+    return json_null();
+}
+
+static json_t *options_to_json(const train_options *options)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < train_option_table.count; i++) {
+        const option *o = &train_option_table.options[i];
+        json_object_set_new(object, o->name, option_to_json(o, options));
+    }
+    return object;
+}
+
+static json_t *parameters_to_json(const training *t)
+{
+    static const char *const roles[] = {"matrix", "embedding", "head", "vector"};
+    static const char *const optimizers[] = {"sgd", "adamw", "muon"};
+    json_t *array = json_array();
+    for (int i = 0; i < t->workload->parameter_count; i++) {
+        const workload_parameter *p = &t->workload->parameters[i];
+        plumb_parameter_options o;
+        train_config_parameter(t->options, p, &o);
+        json_array_append_new(
+            array, json_pack("{s:s, s:I, s:I, s:s, s:s, s:f}", "name", p->name, "rows",
+                             (json_int_t)p->rows, "cols", (json_int_t)p->cols, "role",
+                             roles[p->role], "optimizer", optimizers[o.optimizer], "learning_rate",
+                             t->options->learning_rate * o.learning_rate_factor));
+    }
+    return array;
+}
+
+static json_t *machine_to_json(const training *t)
+{
+    const rank_facts *first = &t->machine.ranks[0];
+    char mpi[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(mpi, &length);
+    for (char *c = mpi; *c != '\0'; c++) {
+        *c = *c == '\n' || *c == ',' ? '\0' : *c;
+        if (*c == '\0') {
+            break;
+        }
+    }
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "ranks", t->ranks.count,
+                     "nodes", t->machine.nodes, "cpu", first->cpu, "vector_unit",
+                     first->environment.vector_unit, "blas", first->environment.blas_library,
+                     "blas_kernel", first->environment.blas_kernel, "blas_threads",
+                     first->environment.blas_threads, "blas_started_again_with",
+                     first->restarted_with, "mpi", mpi);
+}
+
+int train_config_write(const training *t, char *message, size_t message_size)
+{
+    char started[32] = "";
+    time_t now = time(NULL);
+    struct tm calendar;
+    if (gmtime_r(&now, &calendar) != NULL) {
+        strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &calendar);
+    }
+    json_t *object = json_object();
+    json_object_set_new(object, "program", json_string("plumb train"));
+    json_object_set_new(object, "version", json_string(command_version()));
+    json_object_set_new(object, "started", json_string(started));
+    json_object_set_new(object, "options", options_to_json(t->options));
+    json_object_set_new(object, "groups", json_integer(train_options_groups(t->options)));
+    json_object_set_new(object, "units_per_step",
+                        json_integer(llround(training_units_per_step(t))));
+    json_object_set_new(object, "unit", json_string(t->workload->unit_name));
+    json_object_set_new(object, "held_out_units", json_integer(evaluate_unit_count(t)));
+    json_object_set_new(object, "flops_per_token", json_real(t->workload->flops_per_token));
+    json_object_set_new(object, "machine", machine_to_json(t));
+    json_object_set_new(object, "parameters", parameters_to_json(t));
+    int result = run_directory_write(&t->directory, "config.json", object, message, message_size);
+    json_decref(object);
+    return result;
+}

@@ -1,0 +1,192 @@
+/*
+ * The training loop; see train_loop.h.
+ */
+#include "app/train_loop.h"
+#include "app/evaluate.h"
+#include "app/train_step.h"
+
+#include "app/stop_signal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* What one pass through the loop found out. */
+typedef struct step_record {
+    metrics_line line;
+    char reason[1024]; /* why the update was skipped */
+    bool dropped;      /* a signal: the step was not done and has no line */
+} step_record;
+
+static plumb_schedule schedule_of(const train_options *o)
+{
+    return (plumb_schedule){.size = sizeof(plumb_schedule),
+                            .shape = (plumb_schedule_shape)o->schedule,
+                            .peak = o->learning_rate,
+                            .floor_fraction = o->floor,
+                            .warm_up = o->warm_up,
+                            .steps = o->steps};
+}
+
+/*
+ * The end of a step that failed on every rank. A cause that only one rank knows comes first; a
+ * signal that made a rank leave out its gradients is no failure.
+ */
+static void end_failed_step(training *t, plumb_status status, step_record *record)
+{
+    failure library = {0, ""};
+    failure_from_library(&library, status, t->plumb);
+    if (status == PLUMB_ERROR_MISMATCH) {
+        library.code = EXIT_LIBRARY; /* replicas that drifted apart are nobody's options */
+    }
+    if (status == PLUMB_ERROR_MPI) {
+        ranks_abort(&library);
+    }
+    t->stop_signal = stop_signal_seen();
+    ranks_agree_largest(&t->ranks, &t->failure, &t->stop_signal);
+    record->dropped = true;
+    if (t->failure.code == EXIT_OK && t->stop_signal == 0) {
+        failure_set(&t->failure, library.code, "%s", library.message);
+    }
+    if (t->failure.code == EXIT_NONFINITE && t->options->on_nonfinite == NONFINITE_SKIP) {
+        snprintf(record->reason, sizeof record->reason, "%s", t->failure.message);
+        t->failure = (failure){0, ""};
+        record->line.skipped = true;
+        record->line.reason = record->reason;
+        record->dropped = false;
+        t->totals.skipped++;
+    }
+}
+
+static void note_report(training *t, const plumb_report *report, step_record *record)
+{
+    training_totals *totals = &t->totals;
+    metrics_line *line = &record->line;
+    line->loss = report->loss;
+    line->gradient_norm = report->gradient_norm;
+    line->clip_factor = report->clip_factor;
+    line->exchange_bytes = (double)report->exchange_bytes;
+    line->exchange_seconds = report->exchange_seconds;
+    line->update_seconds = report->update_seconds;
+    line->overlap = report->overlap;
+    totals->first_loss = isnan(totals->first_loss) ? report->loss : totals->first_loss;
+    totals->last_loss = report->loss;
+    totals->exchange_seconds += report->exchange_seconds;
+    totals->update_seconds += report->update_seconds;
+    totals->exchange_bytes += (double)report->exchange_bytes;
+    totals->exchange_messages += (double)report->exchange_messages;
+    totals->first_leg_ratio = report->first_leg_ratio;
+    totals->overlap_sum += report->overlap;
+}
+
+/* One update, or none: record->dropped, record->line.skipped and t->failure tell. */
+static void update(training *t, int64_t step, const plumb_schedule *schedule, step_record *record)
+{
+    double began = MPI_Wtime();
+    record->line = (metrics_line){.step = step + 1,
+                                  .trained = true,
+                                  .loss = NAN,
+                                  .held_out_loss = NAN,
+                                  .held_out_accuracy = NAN,
+                                  .gradient_norm = NAN,
+                                  .clip_factor = NAN,
+                                  .exchange_bytes = NAN,
+                                  .exchange_seconds = NAN,
+                                  .update_seconds = NAN,
+                                  .overlap = NAN};
+    plumb_schedule_rate(schedule, step, &record->line.learning_rate);
+    plumb_status status = plumb_begin_step(t->plumb, t->options->micro_batches);
+    if (status != PLUMB_OK) {
+        failure_from_library(&t->failure, status, t->plumb);
+        record->dropped = true;
+        return;
+    }
+    train_step_gradients(t, step);
+    t->totals.gradient_seconds += MPI_Wtime() - began;
+    plumb_report report = {.size = sizeof report};
+    status = plumb_end_step(t->plumb, record->line.learning_rate, &report);
+    if (status != PLUMB_OK) {
+        end_failed_step(t, status, record);
+    } else {
+        note_report(t, &report, record);
+    }
+    double seconds = MPI_Wtime() - began;
+    t->totals.step_seconds += seconds;
+    record->line.tokens_per_second = training_units_per_step(t) / seconds;
+}
+
+static bool evaluation_is_due(const training *t, int64_t step)
+{
+    int64_t every = t->options->evaluate_every;
+    return step == t->options->steps || (every > 0 && step % every == 0);
+}
+
+/* Held-out loss of the model as it is, into the line and the totals. */
+static void add_evaluation(training *t, metrics_line *line)
+{
+    held_out result = evaluate(t);
+    if (isnan(result.loss)) {
+        return;
+    }
+    line->held_out_loss = result.loss;
+    line->held_out_accuracy = t->options->model == MODEL_MLP ? result.accuracy : NAN;
+    t->progress.held_out_loss = result.loss;
+    if (line->step == 0) {
+        t->totals.initial = result;
+    }
+    t->totals.final = result;
+}
+
+/* Writes the line at rank 0, then all ranks agree on failures and signals. */
+static void finish_line(training *t, metrics_line *line)
+{
+    failure_from_library(&t->failure, plumb_parameters_hash(t->plumb, t->totals.parameters_hash),
+                         t->plumb);
+    line->parameters_hash = t->totals.parameters_hash;
+    line->seconds = MPI_Wtime() - t->start;
+    t->totals.seconds = line->seconds;
+    t->totals.steps = line->step;
+    if (t->ranks.rank == 0 && t->failure.code == EXIT_OK) {
+        char message[512];
+        if (metrics_write(t->metrics, line, message, sizeof message) != 0) {
+            failure_set(&t->failure, EXIT_DATA, "%s", message);
+        }
+    }
+    if (t->failure.code == EXIT_OK) {
+        progress_show(&t->progress, line->step, line->loss, line->tokens_per_second, line->seconds);
+    }
+    int number = stop_signal_seen();
+    ranks_agree_largest(&t->ranks, &t->failure, &number);
+    t->stop_signal = number;
+}
+
+/* Line 0: the untrained model. */
+static void begin(training *t)
+{
+    metrics_line line = {.step = 0, .held_out_loss = NAN, .held_out_accuracy = NAN, .loss = NAN};
+    add_evaluation(t, &line);
+    finish_line(t, &line);
+}
+
+void train_loop(training *t)
+{
+    plumb_schedule schedule = schedule_of(t->options);
+    t->start = MPI_Wtime();
+    begin(t);
+    for (int64_t step = 0; step < t->options->steps; step++) {
+        if (t->failure.code != EXIT_OK || t->stop_signal != 0) {
+            break;
+        }
+        step_record record = {.dropped = false};
+        update(t, step, &schedule, &record);
+        if (record.dropped) {
+            break;
+        }
+        if (evaluation_is_due(t, step + 1)) {
+            add_evaluation(t, &record.line);
+        }
+        finish_line(t, &record.line);
+    }
+    t->totals.seconds = MPI_Wtime() - t->start;
+    progress_clear(&t->progress);
+}

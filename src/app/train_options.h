@@ -1,0 +1,57 @@
+/*
+ * The options of `plumb train`: the struct, its table, and what is decided after parsing because
+ * it depends on model, optimizer or number of steps.
+ */
+#ifndef APP_TRAIN_OPTIONS_H
+#define APP_TRAIN_OPTIONS_H
+
+#include "app/options.h"
+
+typedef enum train_model { MODEL_GPT = 0, MODEL_MLP = 1 } train_model;
+typedef enum train_nonfinite { NONFINITE_STOP = 0, NONFINITE_SKIP = 1 } train_nonfinite;
+
+/* Choices are indices into their lists, in the order of the enums of plumb.h where it has one. */
+typedef struct train_options {
+    int model; /* train_model */
+    const char *data;
+    int64_t layers, width, heads, context;
+    int optimizer; /* plumb_optimizer */
+    int pipeline;  /* plumb_pipeline */
+    int polar;     /* plumb_polar_method */
+    double learning_rate, adamw_learning_rate;
+    double beta1, beta2, epsilon, weight_decay;
+    int nesterov; /* 0 no, 1 yes */
+    double clip_norm;
+    int schedule; /* plumb_schedule_shape */
+    int64_t warm_up;
+    double floor;
+    int64_t steps, micro_batches, micro_batch_size, groups;
+    int owners;   /* plumb_owners */
+    int exchange; /* plumb_exchange */
+    int64_t seed;
+    const char *run;
+    int64_t evaluate_every, held_out_units;
+    int on_nonfinite; /* train_nonfinite */
+    int64_t generate;
+    const char *prompt;
+    double temperature;
+    int64_t replica_check, blas_threads;
+    int progress; /* progress_mode */
+    bool json;
+} train_options;
+
+extern const option_table train_option_table;
+
+/* Parses and decides. *help: the help is wanted, nothing else counts. Returns f's code. */
+int train_options_parse(train_options *options, int argc, char **argv, bool *help, failure *f);
+
+/* What only makes sense with the number of ranks. Returns f's code. */
+int train_options_check_ranks(const train_options *options, int ranks, failure *f);
+
+/* G: --groups, or the largest divisor of K that is at most 8. */
+int64_t train_options_groups(const train_options *options);
+
+/* The word of a choice, such as "muon" for train_option_word(&o, "optimizer"). */
+const char *train_option_word(const train_options *options, const char *name);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * One training run: everything its parts share. train.c sets the parts up and takes them down,
+ * train_loop.c runs the steps, train_step.c computes a step's gradients, evaluate.c the held-out
+ * loss, summary.c tells how it went.
+ */
+#ifndef APP_TRAINING_H
+#define APP_TRAINING_H
+
+#include "app/machine.h"
+#include "app/progress.h"
+#include "app/ranks.h"
+#include "app/train_options.h"
+#include "store/metrics.h"
+#include "store/run_directory.h"
+#include "workload/workload.h"
+
+/* A test's way to make NaN: PLUMB_TEST_POISON="RANK:STEP:MICRO-BATCH" spoils the first gradient
+ * of that micro-batch on that rank in that step (steps count from 1, micro-batches from 0). */
+typedef struct poison {
+    bool set;
+    int rank;
+    int64_t step;
+    int64_t micro_batch;
+} poison;
+
+typedef struct held_out {
+    double loss;     /* nats per token or image; NaN: not evaluated */
+    double accuracy; /* fraction of right answers */
+} held_out;
+
+/* What the run has come to; rank 0 writes it as summary.json. */
+typedef struct training_totals {
+    int64_t steps; /* updates done, skipped ones counted */
+    int64_t skipped;
+    held_out initial, final;
+    double first_loss, last_loss; /* NaN before the first step */
+    double seconds;               /* of the whole run */
+    double step_seconds;          /* of the steps, without evaluations */
+    double gradient_seconds, exchange_seconds, update_seconds, evaluation_seconds;
+    double exchange_bytes, exchange_messages; /* over all ranks and steps */
+    double first_leg_ratio, overlap_sum;
+    char parameters_hash[33];
+} training_totals;
+
+typedef struct training {
+    const train_options *options;
+    ranks ranks;
+    machine machine; /* at rank 0 */
+    workload *workload;
+    plumb *plumb;
+    int *ids;                /* [parameter_count]: the library's ids of the workload's parameters */
+    float **gradients;       /* [parameter_count]: memory of the micro-batch being computed */
+    run_directory directory; /* at rank 0 */
+    bool directory_made;
+    metrics *metrics; /* at rank 0 */
+    progress progress;
+    poison poison;
+    double start; /* MPI_Wtime when training began */
+    int stop_signal;
+    bool interruption_noted; /* summary.json already tells of it */
+    training_totals totals;
+    char *sample; /* generated text; NULL: none */
+    failure failure;
+} training;
+
+/* Tokens or images of one step, over all ranks. */
+double training_units_per_step(const training *t);
+
+/* Rank 0 writes that the run is being interrupted, before anything else can happen to it: the
+ * launcher may kill the job a second after the signal. Does nothing the second time. */
+void training_note_interruption(training *t);
+
+#endif

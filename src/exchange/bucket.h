@@ -1,0 +1,68 @@
+/*
+ * One bucket's way through the first leg on this rank: what is still missing, where arriving sums
+ * lie, and what happens when something is complete. The exchange owns the buckets and their mail.
+ */
+#ifndef PLUMB_EXCHANGE_BUCKET_H
+#define PLUMB_EXCHANGE_BUCKET_H
+
+#include "exchange/combine.h"
+#include "exchange/exchange.h"
+#include "exchange/partial.h"
+#include "exchange/route.h"
+
+enum { BUCKET_WEIGHT_FLOATS = 3 }; /* a weight rides behind a by-group part in three floats */
+
+typedef struct bucket_state {
+    const route *route;
+    int64_t parameters_left; /* not yet complete on this rank */
+    int parts_left;          /* MPI messages of parts still to arrive */
+    int pieces_left;         /* the same for pieces; owner only */
+    bool held;               /* this rank's pieces are formed and sent */
+    bool posted;             /* receives of pieces are posted; owner only */
+    bool done;               /* owner: the sum is formed */
+    float **parts;           /* [route->part_count] memory of arriving or leaving parts, or NULL */
+    float **pieces;          /* [route->piece_count] memory of own pieces that need any */
+    const float **formed;    /* [route->piece_count] own pieces, once held: slot or memory */
+    float *sum;              /* owner only, [bucket->count] */
+    int lane;                /* memory of arriving pieces; owner only; -1: none yet */
+} bucket_state;
+
+/* What all buckets share. */
+typedef struct bucket_desk {
+    const exchange_settings *settings;
+    const layout *layout;
+    const share_order *order;
+    const tree *tree;
+    partial_store *store;
+    mail *mail;
+    const int64_t *fixed_weights; /* [local micro-batches] samples in units of 2^-20 */
+    plumb_status failure;         /* first failure of own work */
+    char *failure_text;           /* [ERROR_MESSAGE_SIZE] */
+    int64_t lane_floats;
+    int lane_count;
+    float **lanes;
+    bool *lane_taken;
+} bucket_desk;
+
+/* Memory for the bucket's part in a step along `r`. MEMORY. bucket_free takes a zeroed state. */
+plumb_status bucket_prepare(const bucket_desk *desk, int64_t index, const route *r,
+                            bucket_state *state);
+void bucket_free(bucket_state *state);
+
+/* Empties the state for a new step along the same route. */
+void bucket_reset(const bucket_desk *desk, int64_t index, bucket_state *state);
+
+/* Floats of memory that the pieces arriving at this owner need. */
+int64_t bucket_lane_floats(const bucket_desk *desk, int64_t index, const route *r);
+
+/* Posts the receives of parts; of pieces, into a lane. MPI, MEMORY. */
+plumb_status bucket_post_parts(bucket_desk *desk, int64_t index, bucket_state *state);
+plumb_status bucket_post_pieces(bucket_desk *desk, int64_t index, bucket_state *state, int lane);
+
+/* The last parameter is complete here: sends parts, then goes on as bucket_advance. */
+plumb_status bucket_complete(bucket_desk *desk, int64_t index, bucket_state *state);
+
+/* Does what has become possible: form and send pieces; at the owner form the sum. */
+plumb_status bucket_advance(bucket_desk *desk, int64_t index, bucket_state *state);
+
+#endif

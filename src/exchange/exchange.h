@@ -1,0 +1,107 @@
+/*
+ * The exchange: gradients to their owners in a transposed reduction, new values back to everyone.
+ * The step drives it; nothing else uses it. One step reads
+ *
+ *     exchange_begin -> exchange_accumulate ... -> exchange_deliver -> exchange_sum (owner)
+ *                    -> exchange_values (owner writes) -> exchange_publish -> exchange_values
+ *
+ * and every rank goes through it to the end even when something fails on the way: a failed piece
+ * of work sends zeros and is remembered (exchange_failure), so that no rank is left waiting.
+ */
+#ifndef PLUMB_EXCHANGE_EXCHANGE_H
+#define PLUMB_EXCHANGE_EXCHANGE_H
+
+#include <stdbool.h>
+
+#include "exchange/layout.h"
+#include "exchange/mail.h"
+#include "exchange/share.h"
+#include "exchange/tree.h"
+
+typedef struct exchange exchange;
+
+typedef struct exchange_settings {
+    bool allreduce;         /* MPI_Allreduce instead of the transposed reduction */
+    int64_t chunk;          /* most floats of one MPI call; 0: INT_MAX */
+    double nominal_samples; /* samples that weigh 1 */
+    /* What a by_group bucket's groups turn into before they are sent, and at the owner; see
+     * pipeline.h. `parameter` is the bucket's only one. */
+    void *context;
+    plumb_status (*encode)(void *context, int64_t parameter, const float *sum, float weight,
+                           float *stream, float *tail);
+    plumb_status (*decode)(void *context, int64_t parameter, const float *stream,
+                           const float *tail, float *contribution);
+} exchange_settings;
+
+/*
+ * On a duplicate of the communicator. Collective; if `mine` is a failure on any rank it becomes
+ * everybody's. MEMORY, MPI.
+ */
+plumb_status exchange_create(MPI_Comm communicator, plumb_status mine,
+                             const exchange_settings *settings, exchange **x);
+void exchange_destroy(exchange **x);
+
+MPI_Comm exchange_communicator(const exchange *x);
+const share_order *exchange_order(const exchange *x);
+
+/*
+ * Takes the coordinator's layout, which becomes everybody's and the exchange's own; on other ranks
+ * `l` is ignored. Collective, once. MEMORY, MPI, ARGUMENT (more buckets than MPI has tags).
+ */
+plumb_status exchange_adopt(exchange *x, layout *l);
+const layout *exchange_layout(const exchange *x);
+
+/*
+ * Prepares a step of K micro-batches in G groups: memory and routes, no message. Then, when all
+ * ranks agree that theirs went well, exchange_open posts the receives. MEMORY, MPI.
+ */
+plumb_status exchange_prepare(exchange *x, int64_t micro_batches, int groups);
+plumb_status exchange_open(exchange *x);
+
+/* This rank's micro-batches of the prepared step. */
+void exchange_share(const exchange *x, int64_t *first, int64_t *count);
+
+/* Samples of one of this rank's micro-batches, before its first gradient. */
+void exchange_weigh(exchange *x, int64_t micro_batch, double samples);
+
+/* See partial.h. Local; MEMORY, MPI. */
+plumb_status exchange_buffer(exchange *x, int64_t parameter, float **buffer);
+plumb_status exchange_accumulate(exchange *x, int64_t parameter, int64_t micro_batch,
+                                 const float *gradient, bool *finite);
+bool exchange_seen(const exchange *x, int64_t parameter, int64_t micro_batch);
+bool exchange_complete(const exchange *x, int64_t parameter);
+
+/* Lets messages proceed. MPI. */
+plumb_status exchange_progress(exchange *x);
+
+/*
+ * Finishes the first leg; all of this rank's gradients must be in. Afterwards owners have
+ * exchange_sum. MPI only; anything else is in exchange_failure.
+ */
+plumb_status exchange_deliver(exchange *x);
+
+/* The first failure of this rank's own work in this step, with its message raised again. */
+plumb_status exchange_failure(const exchange *x);
+
+/*
+ * The owner's sum of weighted gradients over the bucket (bucket->count floats, in place to be
+ * worked on); NULL for others' buckets.
+ */
+float *exchange_sum(exchange *x, int64_t bucket);
+
+/* The flat space of values, [layout->length]: owners write their buckets before publishing. */
+float *exchange_values(exchange *x);
+
+/* Sends every bucket's values from its owner to all. Collective. MPI. */
+plumb_status exchange_publish(exchange *x);
+
+/* What this rank sent in this step's first leg, and the share of its bytes that was under way
+ * or done when exchange_deliver was called. */
+void exchange_account(const exchange *x, mail_account *account, double *overlap);
+
+/* Bytes and messages of the second leg over all ranks; bytes of a first leg that only sums. */
+int64_t exchange_publish_bytes(const exchange *x);
+int64_t exchange_publish_messages(const exchange *x);
+int64_t exchange_plain_bytes(const exchange *x);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * Faults that tests inject on purpose: a correct library never sets them. They exist so that the
+ * promises about bits and errors are tested by breaking them.
+ */
+#ifndef PLUMB_EXCHANGE_FAULT_H
+#define PLUMB_EXCHANGE_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct fault_settings {
+    bool order_depends_on_ranks; /* the summation tree's splits follow the rank count */
+    int fail_message_after;      /* that many messages from now the next one fails; 0: never */
+    int64_t window_bytes;        /* memory for arriving messages; 0: the default */
+} fault_settings;
+
+/* All zero unless a test writes to it. */
+extern fault_settings fault;
+
+#endif

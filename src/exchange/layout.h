@@ -1,0 +1,39 @@
+/*
+ * Where every parameter lies in one flat space of floats, and how that space is cut into buckets:
+ * a bucket is a contiguous piece with one owner and travels as one message. Made by the step's
+ * plan at the coordinator, sent to all by layout_broadcast.
+ */
+#ifndef PLUMB_EXCHANGE_LAYOUT_H
+#define PLUMB_EXCHANGE_LAYOUT_H
+
+#include <stdbool.h>
+
+#include "plumb.h"
+
+enum { LAYOUT_ALIGNMENT = 16 }; /* floats: parameters start on cache lines */
+
+typedef struct layout_parameter {
+    int64_t offset, count; /* in the flat space */
+    int64_t first_bucket, last_bucket;
+} layout_parameter;
+
+typedef struct layout_bucket {
+    int64_t first, count; /* in the flat space */
+    int64_t owner;        /* rank */
+    int64_t first_parameter, last_parameter;
+    int64_t by_group; /* 1: the owner gets every group's stream (then it is one parameter) */
+    int64_t tail;     /* floats behind each stream */
+} layout_bucket;
+
+typedef struct layout {
+    int64_t length; /* of the flat space */
+    int64_t parameter_count, bucket_count;
+    layout_parameter *parameters;
+    layout_bucket *buckets;
+} layout;
+
+/* The coordinator's layout to all; on other ranks `l` is filled. Collective. MEMORY, MPI. */
+plumb_status layout_broadcast(MPI_Comm communicator, int rank, layout *l);
+void layout_free(layout *l);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * The list of MPI requests behind the exchange (mail.h).
+ */
+#include "exchange/mail.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "exchange/fault.h"
+#include "exchange/transport.h"
+
+static plumb_status make_room(mail *m)
+{
+    if (m->count < m->capacity) {
+        return PLUMB_OK;
+    }
+    int capacity = 2 * m->capacity + 32;
+    PROPAGATE(memory_grow(m->capacity, capacity, sizeof *m->requests, &m->requests));
+    PROPAGATE(memory_grow(m->capacity, capacity, sizeof *m->items, &m->items));
+    PROPAGATE(memory_grow(m->capacity, capacity, sizeof *m->indices, &m->indices));
+    m->capacity = capacity;
+    return PLUMB_OK;
+}
+
+static plumb_status injected_failure(void)
+{
+    if (fault.fail_message_after > 0 && --fault.fail_message_after == 0) {
+        return error_raise(PLUMB_ERROR_MPI, "injected: a message failed");
+    }
+    return PLUMB_OK;
+}
+
+static void enter(mail *m, mail_item item)
+{
+    m->items[m->count++] = item;
+    m->account.total_bytes += item.bytes;
+}
+
+plumb_status mail_send(mail *m, int destination, int tag, const float *values, int64_t count,
+                       int64_t bucket)
+{
+    PROPAGATE(injected_failure());
+    for (int64_t done = 0; done < count; done += m->chunk) {
+        int64_t part = count - done < m->chunk ? count - done : m->chunk;
+        PROPAGATE(make_room(m));
+        TRANSPORT(MPI_Isend(values + done, (int)part, MPI_FLOAT, destination, tag,
+                            m->communicator, &m->requests[m->count]));
+        int64_t bytes = part * (int64_t)sizeof *values;
+        enter(m, (mail_item){MAIL_SENT, bucket, bytes});
+        m->account.messages++;
+        m->account.bytes += bytes;
+    }
+    return PLUMB_OK;
+}
+
+plumb_status mail_receive(mail *m, int source, int tag, float *values, int64_t count,
+                          mail_kind kind, int64_t bucket)
+{
+    for (int64_t done = 0; done < count; done += m->chunk) {
+        int64_t part = count - done < m->chunk ? count - done : m->chunk;
+        PROPAGATE(make_room(m));
+        TRANSPORT(MPI_Irecv(values + done, (int)part, MPI_FLOAT, source, tag, m->communicator,
+                            &m->requests[m->count]));
+        enter(m, (mail_item){kind, bucket, part * (int64_t)sizeof *values});
+    }
+    return PLUMB_OK;
+}
+
+/* Closes the gaps that completed requests, now MPI_REQUEST_NULL, have left. */
+static void close_gaps(mail *m)
+{
+    int kept = 0;
+    for (int i = 0; i < m->count; i++) {
+        if (m->requests[i] != MPI_REQUEST_NULL) {
+            m->requests[kept] = m->requests[i];
+            m->items[kept++] = m->items[i];
+        }
+    }
+    m->count = kept;
+}
+
+/* Reports one done item after the other: `done` may post new messages meanwhile. */
+static plumb_status report(mail *m, int done_count, plumb_status (*done)(void *, const mail_item *),
+                           void *context)
+{
+    mail_item *finished = NULL;
+    PROPAGATE(memory_allocate(done_count, sizeof *finished, &finished));
+    for (int i = 0; i < done_count; i++) {
+        finished[i] = m->items[m->indices[i]];
+        m->account.done_bytes += finished[i].bytes;
+    }
+    close_gaps(m);
+    plumb_status status = PLUMB_OK;
+    for (int i = 0; i < done_count && status == PLUMB_OK; i++) {
+        status = done(context, &finished[i]);
+    }
+    memory_free(&finished);
+    return status;
+}
+
+plumb_status mail_poll(mail *m, int wait, plumb_status (*done)(void *, const mail_item *),
+                       void *context)
+{
+    if (m->count == 0) {
+        return PLUMB_OK;
+    }
+    int finished = 0;
+    if (wait) {
+        TRANSPORT(MPI_Waitsome(m->count, m->requests, &finished, m->indices,
+                               MPI_STATUSES_IGNORE));
+    } else {
+        TRANSPORT(MPI_Testsome(m->count, m->requests, &finished, m->indices,
+                               MPI_STATUSES_IGNORE));
+    }
+    return finished > 0 ? report(m, finished, done, context) : PLUMB_OK;
+}
+
+void mail_free(mail *m)
+{
+    memory_free(&m->requests);
+    memory_free(&m->items);
+    memory_free(&m->indices);
+    m->count = 0;
+    m->capacity = 0;
+}

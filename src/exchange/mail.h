@@ -1,0 +1,56 @@
+/*
+ * Messages under way: nonblocking sends and receives of floats, chunked, counted, polled.
+ */
+#ifndef PLUMB_EXCHANGE_MAIL_H
+#define PLUMB_EXCHANGE_MAIL_H
+
+#include "plumb.h"
+
+typedef enum mail_kind {
+    MAIL_SENT,   /* a send has left */
+    MAIL_PART,   /* a part of a group has arrived at its holder */
+    MAIL_PIECE   /* a piece has arrived at its owner */
+} mail_kind;
+
+typedef struct mail_item {
+    mail_kind kind;
+    int64_t bucket;
+    int64_t bytes;
+} mail_item;
+
+typedef struct mail_account {
+    int64_t messages, bytes; /* sent */
+    int64_t done_bytes;      /* of messages that have left or arrived */
+    int64_t total_bytes;     /* posted, both directions */
+} mail_account;
+
+typedef struct mail {
+    MPI_Comm communicator;
+    int64_t chunk; /* most floats of one MPI call */
+    int count, capacity;
+    MPI_Request *requests;
+    mail_item *items;
+    int *indices; /* of Testsome and Waitsome */
+    mail_account account;
+} mail;
+
+/*
+ * Posts `count` floats to or from a rank. Messages of the same two ranks and tag match in the
+ * order of posting. The memory stays the caller's and untouched until the item is reported.
+ * Errors: MEMORY, MPI.
+ */
+plumb_status mail_send(mail *m, int destination, int tag, const float *values, int64_t count,
+                       int64_t bucket);
+plumb_status mail_receive(mail *m, int source, int tag, float *values, int64_t count,
+                          mail_kind kind, int64_t bucket);
+
+/*
+ * Asks MPI what is done, waiting for at least one if `wait` and anything is under way, and calls
+ * `done` for each. Errors: MPI, and what `done` returns.
+ */
+plumb_status mail_poll(mail *m, int wait, plumb_status (*done)(void *, const mail_item *),
+                       void *context);
+
+void mail_free(mail *m);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * A rank's own sums. Gradients of single micro-batches come in; whenever both children of a tree
+ * node are here the node is formed, so that in ascending order a rank holds log2(K/P) + 1 partial
+ * sums at most. What is left at the end are the maximal subtrees of the rank's range.
+ *
+ * Sums lie in *slots*: arrays over the whole flat space. A slot holds, for each parameter, one
+ * tree node's sum or nothing; slot memory is what plumb_gradient_buffer hands out.
+ */
+#ifndef PLUMB_EXCHANGE_PARTIAL_H
+#define PLUMB_EXCHANGE_PARTIAL_H
+
+#include <stdbool.h>
+
+#include "exchange/layout.h"
+#include "exchange/tree.h"
+
+typedef struct partial_entry {
+    int node, slot;
+} partial_entry;
+
+/* One parameter's sums of this step. */
+typedef struct partial {
+    int64_t given; /* micro-batches so far */
+    bool by_group; /* merge no further than groups */
+    int entry_count, entry_capacity;
+    partial_entry *entries;
+    uint8_t *seen; /* [count of the share] */
+} partial;
+
+typedef struct partial_store {
+    const layout *layout;
+    const tree *tree;
+    int64_t first, count; /* this rank's micro-batches */
+    int64_t capacity;     /* of every partial's `seen` */
+    partial *partials;    /* [parameters] */
+    int slot_count;
+    float **slots; /* [slot_count][layout->length] */
+} partial_store;
+
+/* Room for a share of `count` micro-batches from `first`; drops what was there, keeps the slots. */
+plumb_status partial_begin(partial_store *store, const layout *l, const tree *t, int64_t first,
+                           int64_t count);
+void partial_free(partial_store *store);
+
+/* Memory where the parameter's next gradient may be written. MEMORY. */
+plumb_status partial_buffer(partial_store *store, int64_t parameter, float **buffer);
+
+/*
+ * Adds weight * gradient as micro-batch `micro_batch` (of this rank's, not seen before);
+ * *finite tells whether the gradient is. MEMORY.
+ */
+plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_batch,
+                         float weight, const float *gradient, bool *finite);
+
+/* True if the micro-batch of this parameter was given. */
+bool partial_seen(const partial_store *store, int64_t parameter, int64_t micro_batch);
+
+/* True if all of the parameter's micro-batches are in. */
+bool partial_complete(const partial_store *store, int64_t parameter);
+
+/*
+ * The sum of `node` over the bucket's stretch of flat space, contiguous: the slot itself, or where
+ * the bucket's parameters have it in different slots a copy in `spare` (bucket->count floats,
+ * may be NULL if there is one parameter). NULL if the node is not here.
+ */
+const float *partial_node(const partial_store *store, const layout_bucket *bucket, int node,
+                          float *spare);
+
+/* True if every node lies in the same slot for all of the bucket's (complete) parameters. */
+bool partial_slots_agree(const partial_store *store, const layout_bucket *bucket);
+
+/* True if the node was formed here for this bucket. */
+bool partial_has(const partial_store *store, const layout_bucket *bucket, int node);
+
+#endif

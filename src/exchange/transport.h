@@ -1,0 +1,30 @@
+/*
+ * MPI's errors as ours, and the limits of one MPI call: counts are ints there, 64 bits here.
+ */
+#ifndef PLUMB_EXCHANGE_TRANSPORT_H
+#define PLUMB_EXCHANGE_TRANSPORT_H
+
+#include "plumb.h"
+
+/* PLUMB_OK for MPI_SUCCESS; else ERROR_MPI with MPI's text and the name of the call. */
+plumb_status transport_status(int code, const char *call);
+
+/* Returns from the calling function if the MPI call failed. */
+#define TRANSPORT(call) PROPAGATE(transport_status((call), #call))
+
+/* A duplicate of `communicator` that returns errors instead of ending the program. */
+plumb_status transport_duplicate(MPI_Comm communicator, MPI_Comm *duplicate);
+
+/* Number of MPI calls for `count` elements at `chunk` a call; 1 for none. */
+int64_t transport_chunks(int64_t count, int64_t chunk);
+
+/* Broadcast of bytes in chunks. Collective. */
+plumb_status transport_broadcast(MPI_Comm communicator, int root, int64_t bytes, void *data);
+
+/* Sum of floats over all ranks, in place, in chunks. Collective. */
+plumb_status transport_sum(MPI_Comm communicator, int64_t count, int64_t chunk, float *values);
+
+/* Seconds of a monotonic clock. */
+double transport_seconds(void);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * plumb_inspect_environment. OpenBLAS picks its kernel by the CPU's model number, and a release
+ * that is older than the CPU falls back to one without AVX, several times slower, without a word
+ * (OpenMathLib/OpenBLAS issue 4267). Here the kernel's name is held against what the CPU can do.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "linalg/blas_environment.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+
+/* Weak, so that the library also links with a BLAS that is not OpenBLAS: they are NULL then. */
+extern char *openblas_get_corename(void) __attribute__((weak));
+extern char *openblas_get_config(void) __attribute__((weak));
+extern int openblas_get_num_threads(void) __attribute__((weak));
+
+/*
+ * Kernels without AVX2, by the names of OpenBLAS. Excavator's is missing on purpose: it is tuned
+ * for the one CPU on which it is chosen. Unknown names are later than this list.
+ */
+static const char *const kernels_without_avx2[] = {
+    "Generic",     "Katmai",     "Coppermine",  "Northwood",  "Prescott",     "Banias",
+    "Core",        "Core2",      "Penryn",      "Dunnington", "Atom",         "Nehalem",
+    "Sandybridge", "Athlon",     "Opteron",     "Barcelona",  "Opteron_SSE3", "Bobcat",
+    "Bulldozer",   "Piledriver", "Steamroller", "Nano",
+};
+
+static bool is_outdated(const char *kernel)
+{
+    size_t count = sizeof kernels_without_avx2 / sizeof *kernels_without_avx2;
+    for (size_t i = 0; i < count; i++) {
+        if (strcasecmp(kernel, kernels_without_avx2[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *blas_kernel_advice(const char *kernel_in_use, bool has_avx2, bool has_avx512)
+{
+    if (kernel_in_use == NULL || !is_outdated(kernel_in_use)) {
+        return "";
+    }
+    if (has_avx512) {
+        return "SkylakeX";
+    }
+    return has_avx2 ? "Haswell" : "";
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+
+/* The compiler's run-time library asks CPUID, and the operating system by XGETBV. */
+static bool cpu_has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+}
+
+static bool cpu_has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+           __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+           __builtin_cpu_supports("avx512cd") != 0;
+}
+
+static const char *const base_vector_unit = "sse2";
+
+#else
+
+static bool cpu_has_avx2(void)
+{
+    return false;
+}
+
+static bool cpu_has_avx512(void)
+{
+    return false;
+}
+
+static const char *const base_vector_unit = "unknown";
+
+#endif
+
+/* OpenBLAS describes itself as "OpenBLAS 0.3.21 DYNAMIC_ARCH ...": keeps the first two words. */
+static void describe_library(const char *configuration, char *text, size_t size)
+{
+    const char *space = strchr(configuration, ' ');
+    const char *end = space == NULL ? NULL : strchr(space + 1, ' ');
+    size_t length = end == NULL ? strlen(configuration) : (size_t)(end - configuration);
+    length = length < size ? length : size - 1;
+    memcpy(text, configuration, length);
+    text[length] = '\0';
+}
+
+/* OPENBLAS_CORETYPE is heard only by a library that has the kernels of several CPUs. */
+static bool kernel_can_be_chosen(void)
+{
+    return openblas_get_config != NULL && strstr(openblas_get_config(), "DYNAMIC_ARCH") != NULL;
+}
+
+static void inspect_blas(plumb_environment *found)
+{
+    const char *library = openblas_get_config != NULL ? openblas_get_config() : "unknown";
+    const char *kernel = openblas_get_corename != NULL ? openblas_get_corename() : "unknown";
+    describe_library(library, found->blas_library, sizeof found->blas_library);
+    snprintf(found->blas_kernel, sizeof found->blas_kernel, "%s", kernel);
+    if (openblas_get_num_threads != NULL) {
+        found->blas_threads = openblas_get_num_threads();
+    }
+}
+
+plumb_status plumb_inspect_environment(plumb_environment *environment)
+{
+    REQUIRE(environment != NULL, PLUMB_ERROR_ARGUMENT, "environment is NULL");
+    REQUIRE(environment->size == sizeof *environment, PLUMB_ERROR_ARGUMENT,
+            "plumb_environment.size is %zu, this library's is %zu", environment->size,
+            sizeof *environment);
+    bool avx2 = cpu_has_avx2();
+    bool avx512 = cpu_has_avx512();
+    plumb_environment found = {.size = sizeof found};
+    inspect_blas(&found);
+    if (kernel_can_be_chosen()) {
+        snprintf(found.blas_kernel_best, sizeof found.blas_kernel_best, "%s",
+                 blas_kernel_advice(found.blas_kernel, avx2, avx512));
+    }
+    snprintf(found.vector_unit, sizeof found.vector_unit, "%s",
+             avx512 ? "avx512"
+             : avx2 ? "avx2"
+                    : base_vector_unit);
+    *environment = found;
+    return PLUMB_OK;
+}

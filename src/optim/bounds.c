@@ -1,0 +1,117 @@
+/*
+ * The bounds of every numeric option, in one table, which both plumb_option_bounds and the
+ * library's own checks read.
+ */
+#include "optim/bounds.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "linalg/polar.h"
+
+typedef struct named_bounds {
+    const char *name;
+    plumb_bounds bounds;
+} named_bounds;
+
+/*
+ * Norms above 1e30 are beyond what polar factors promise. epsilon must stay a normal float, so that
+ * 0 / epsilon is 0. 64-bit fields are compared as doubles, which count exactly up to 2^53.
+ */
+static const named_bounds table[] = {
+    {"groups", {0, INT_MAX, 0, 0}},
+    {"owners", {PLUMB_OWNERS_RANK0, PLUMB_OWNERS_SHARDED, 0, 0}},
+    {"exchange", {PLUMB_EXCHANGE_TRANSPOSED, PLUMB_EXCHANGE_ALLREDUCE, 0, 0}},
+    {"clip_norm", {0, 1e30, 0, 0}},
+    {"nominal_samples", {0, 1e12, 1, 0}},
+    {"bucket_elements", {0, 0x1p52, 0, 0}},
+    {"chunk_elements", {0, INT_MAX, 0, 0}},
+    {"replica_check", {0, INT_MAX, 0, 0}},
+    {"log_level", {PLUMB_LOG_WARNING, PLUMB_LOG_DEBUG, 0, 0}},
+    {"optimizer", {PLUMB_OPTIMIZER_SGD, PLUMB_OPTIMIZER_MUON, 0, 0}},
+    {"pipeline",
+     {PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR, 0, 0}},
+    {"polar", {PLUMB_POLAR_SVD, PLUMB_POLAR_POLAR_EXPRESS, 0, 0}},
+    {"polar_steps", {0, POLAR_MAX_STEPS, 0, 0}},
+    {"learning_rate_factor", {0, 1e6, 0, 0}},
+    {"beta1", {0, 1, 0, 1}},
+    {"beta2", {0, 1, 0, 1}},
+    {"epsilon", {1e-30, 1e6, 0, 0}},
+    {"weight_decay", {0, 1e6, 0, 0}},
+    {"nesterov", {0, 1, 0, 0}},
+};
+
+/* NULL if no option has that name. */
+static const plumb_bounds *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            return &table[i].bounds;
+        }
+    }
+    return NULL;
+}
+
+plumb_status plumb_option_bounds(const char *name, plumb_bounds *bounds)
+{
+    REQUIRE(name != NULL && bounds != NULL, PLUMB_ERROR_ARGUMENT,
+            "plumb_option_bounds: name and bounds may not be NULL");
+    const plumb_bounds *found = find(name);
+    REQUIRE(found != NULL, PLUMB_ERROR_ARGUMENT, "no option is called \"%.100s\"", name);
+    *bounds = *found;
+    return PLUMB_OK;
+}
+
+/* False for NaN. */
+static int within(const plumb_bounds *bounds, double value)
+{
+    int above = bounds->lowest_excluded ? value > bounds->lowest : value >= bounds->lowest;
+    int below = bounds->highest_excluded ? value < bounds->highest : value <= bounds->highest;
+    return above && below;
+}
+
+plumb_status bounds_check(const char *name, double value)
+{
+    const plumb_bounds *bounds = find(name);
+    REQUIRE(bounds != NULL, PLUMB_ERROR_INTERNAL, "no option is called \"%.100s\"", name);
+    REQUIRE(within(bounds, value), PLUMB_ERROR_ARGUMENT, "%s is %g, must be in %c%g, %g%c", name,
+            value, bounds->lowest_excluded ? '(' : '[', bounds->lowest, bounds->highest,
+            bounds->highest_excluded ? ')' : ']');
+    return PLUMB_OK;
+}
+
+plumb_status bounds_check_options(const plumb_options *options)
+{
+    plumb_options known;
+    PROPAGATE(plumb_options_init(&known, sizeof known));
+    REQUIRE(options->size == known.size && options->version == known.version, PLUMB_ERROR_ARGUMENT,
+            "plumb_options were not made by plumb_options_init");
+    PROPAGATE(bounds_check("groups", (double)options->groups));
+    PROPAGATE(bounds_check("owners", (double)options->owners));
+    PROPAGATE(bounds_check("exchange", (double)options->exchange));
+    PROPAGATE(bounds_check("clip_norm", options->clip_norm));
+    PROPAGATE(bounds_check("nominal_samples", options->nominal_samples));
+    PROPAGATE(bounds_check("bucket_elements", (double)options->bucket_elements));
+    PROPAGATE(bounds_check("chunk_elements", (double)options->chunk_elements));
+    PROPAGATE(bounds_check("replica_check", (double)options->replica_check));
+    return bounds_check("log_level", (double)options->log_level);
+}
+
+plumb_status bounds_check_parameter_options(const plumb_parameter_options *options)
+{
+    PROPAGATE(bounds_check("optimizer", (double)options->optimizer));
+    plumb_parameter_options known;
+    PROPAGATE(plumb_parameter_options_init(&known, sizeof known, options->optimizer));
+    REQUIRE(options->size == known.size && options->version == known.version, PLUMB_ERROR_ARGUMENT,
+            "plumb_parameter_options were not made by plumb_parameter_options_init");
+    PROPAGATE(bounds_check("pipeline", (double)options->pipeline));
+    PROPAGATE(bounds_check("polar", (double)options->polar));
+    PROPAGATE(bounds_check("polar_steps", (double)options->polar_steps));
+    PROPAGATE(bounds_check("learning_rate_factor", options->learning_rate_factor));
+    PROPAGATE(bounds_check("beta1", options->beta1));
+    PROPAGATE(bounds_check("beta2", options->beta2));
+    PROPAGATE(bounds_check("epsilon", options->epsilon));
+    PROPAGATE(bounds_check("weight_decay", options->weight_decay));
+    return bounds_check("nesterov", (double)options->nesterov);
+}

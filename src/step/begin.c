@@ -1,0 +1,209 @@
+/*
+ * Beginning a step: the first time all ranks compare what they were set up with and take over the
+ * coordinator's plan; every time they agree on the step and post its receives.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "exchange/agreement.h"
+#include "step/gradients.h"
+#include "step/handle.h"
+#include "step/plan.h"
+#include "step/slices.h"
+
+enum { LINE_SIZE = 512, LINES_OF_OPTIONS = 16 };
+
+/* The lines "field = value" that must be equal on all ranks, for all parameters. */
+static plumb_status describe_setup(const plumb *p, char **text)
+{
+    size_t size = (size_t)(p->parameter_count + LINES_OF_OPTIONS) * LINE_SIZE;
+    PROPAGATE(memory_zeroed((int64_t)size, 1, text));
+    const plumb_options *o = &p->options;
+    char *at = *text;
+    at += sprintf(at, "library version = %d.%d.%d\n", PLUMB_VERSION_MAJOR, PLUMB_VERSION_MINOR,
+                  PLUMB_VERSION_PATCH);
+    at += sprintf(at, "groups = %d\nowners = %d\nexchange = %d\nclip_norm = %.17g\n", o->groups,
+                  (int)o->owners, (int)o->exchange, o->clip_norm);
+    at += sprintf(at, "nominal_samples = %.17g\nbucket_elements = %lld\n", o->nominal_samples,
+                  (long long)o->bucket_elements);
+    at += sprintf(at, "chunk_elements = %lld\nreplica_check = %d\n", (long long)o->chunk_elements,
+                  o->replica_check);
+    at += sprintf(at, "number of parameters = %lld\n", (long long)p->parameter_count);
+    for (int64_t i = 0; i < p->parameter_count; i++) {
+        const parameter *one = &p->parameters[i];
+        const plumb_parameter_options *q = &one->options;
+        at += sprintf(at,
+                      "parameter %lld = \"%s\" %lld x %lld, %s, pipeline %d, polar %d, "
+                      "polar_steps %d, learning_rate_factor %.9g, beta1 %.9g, beta2 %.9g, "
+                      "epsilon %.9g, weight_decay %.9g, nesterov %d\n",
+                      (long long)i, one->name, (long long)one->rows, (long long)one->cols,
+                      one->kind->name, (int)q->pipeline, (int)q->polar, q->polar_steps,
+                      q->learning_rate_factor, q->beta1, q->beta2, q->epsilon, q->weight_decay,
+                      q->nesterov);
+    }
+    return PLUMB_OK;
+}
+
+static plumb_status compare_setup(plumb *p)
+{
+    MPI_Comm communicator = exchange_communicator(p->exchange);
+    char *text = NULL;
+    plumb_status status = p->parameter_count > 0
+                              ? describe_setup(p, &text)
+                              : error_raise(PLUMB_ERROR_ORDER, "there are no parameters");
+    status = agreement_verdict(communicator, status);
+    if (status == PLUMB_OK) {
+        status = agreement_text(communicator, text);
+    }
+    memory_free(&text);
+    return status;
+}
+
+/* The bits of polar factors depend on the BLAS kernel, but replicas stay equal without that. */
+static plumb_status look_at_blas(plumb *p)
+{
+    plumb_environment environment = {.size = sizeof environment};
+    PROPAGATE(plumb_inspect_environment(&environment));
+    if (environment.blas_kernel_best[0] != '\0') {
+        handle_log(p, PLUMB_LOG_WARNING,
+                   "BLAS runs its %s kernel on a CPU with %s, several times slower than it "
+                   "could: set OPENBLAS_CORETYPE=%s",
+                   environment.blas_kernel, environment.vector_unit,
+                   environment.blas_kernel_best);
+    }
+    if (environment.blas_threads > 1) {
+        handle_log(p, PLUMB_LOG_WARNING,
+                   "BLAS uses %d threads a rank: bits are promised for one only",
+                   environment.blas_threads);
+    }
+    char text[128];
+    snprintf(text, sizeof text, "BLAS kernel = %s", environment.blas_kernel);
+    plumb_status status = agreement_text(exchange_communicator(p->exchange), text);
+    if (status == PLUMB_ERROR_MISMATCH) {
+        handle_log(p, PLUMB_LOG_WARNING,
+                   "%s: bits may depend on the rank count and the owner map", error_text());
+        return PLUMB_OK;
+    }
+    return status;
+}
+
+/* Rank 0's initial values to all if any rank's differ. */
+static plumb_status equalise_values(plumb *p)
+{
+    char text[64];
+    plumb_status status = plumb_parameters_hash(p, text);
+    MPI_Comm communicator = exchange_communicator(p->exchange);
+    status = agreement_verdict(communicator, status);
+    if (status == PLUMB_OK) {
+        status = agreement_text(communicator, text);
+    }
+    if (status != PLUMB_ERROR_MISMATCH) {
+        return status;
+    }
+    handle_log(p, PLUMB_LOG_WARNING,
+               "initial values differ between ranks: all take the coordinator's");
+    for (int64_t i = 0; i < p->parameter_count; i++) {
+        const parameter *one = &p->parameters[i];
+        PROPAGATE(agreement_broadcast(communicator, one->rows * one->cols, one->values));
+    }
+    return PLUMB_OK;
+}
+
+static plumb_status make_plan(plumb *p)
+{
+    MPI_Comm communicator = exchange_communicator(p->exchange);
+    const share_order *order = exchange_order(p->exchange);
+    layout l = {0};
+    plumb_status status = order->rank == 0 ? plan_make(p, order->size, &l) : PLUMB_OK;
+    PROPAGATE(agreement_verdict(communicator, status));
+    slices_free(p);
+    status = agreement_verdict(communicator, exchange_adopt(p->exchange, &l));
+    if (status == PLUMB_OK) {
+        status = agreement_verdict(communicator, slices_make(p));
+    }
+    return status;
+}
+
+static plumb_status set_up(plumb *p)
+{
+    PROPAGATE(compare_setup(p));
+    PROPAGATE(look_at_blas(p));
+    PROPAGATE(equalise_values(p));
+    PROPAGATE(make_plan(p));
+    p->planned = true;
+    handle_log(p, PLUMB_LOG_INFO, "%lld parameters, %lld buckets, %d ranks on %d nodes",
+               (long long)p->parameter_count,
+               (long long)exchange_layout(p->exchange)->bucket_count,
+               exchange_order(p->exchange)->size, exchange_order(p->exchange)->nodes);
+    return PLUMB_OK;
+}
+
+static plumb_status check_total(const plumb *p, int64_t total)
+{
+    int ranks = exchange_order(p->exchange)->size;
+    REQUIRE(total >= ranks, PLUMB_ERROR_ARGUMENT,
+            "%lld micro-batches are too few for %d ranks: each needs one", (long long)total,
+            ranks);
+    REQUIRE(total <= TREE_LARGEST, PLUMB_ERROR_ARGUMENT,
+            "%lld micro-batches are more than the %d of one step", (long long)total,
+            (int)TREE_LARGEST);
+    REQUIRE(p->options.groups == 0 || total % p->options.groups == 0, PLUMB_ERROR_ARGUMENT,
+            "%d groups do not divide %lld micro-batches", p->options.groups, (long long)total);
+    return PLUMB_OK;
+}
+
+/* The largest divisor of `total` that is at most 8, unless the options say otherwise. */
+static int choose_groups(const plumb *p, int64_t total)
+{
+    int groups = p->options.groups > 0 ? p->options.groups : 8;
+    while (total % groups != 0) {
+        groups--;
+    }
+    return groups;
+}
+
+static plumb_status prepare(plumb *p, int64_t total)
+{
+    PROPAGATE(check_total(p, total));
+    p->micro_batches = total;
+    p->groups = choose_groups(p, total);
+    PROPAGATE(exchange_prepare(p->exchange, total, p->groups));
+    exchange_share(p->exchange, &p->first, &p->count);
+    return gradients_begin(p);
+}
+
+static plumb_status begin(plumb *p, int64_t total)
+{
+    PROPAGATE(handle_expect(p, HANDLE_IDLE, "plumb_begin_step"));
+    if (!p->planned) {
+        PROPAGATE(set_up(p));
+    }
+    PROPAGATE(agreement_equal(exchange_communicator(p->exchange), prepare(p, total),
+                              "the number of micro-batches", (double)total));
+    PROPAGATE(exchange_open(p->exchange));
+    p->phase = HANDLE_OPEN;
+    return PLUMB_OK;
+}
+
+plumb_status plumb_begin_step(plumb *p, int64_t total)
+{
+    PROPAGATE(handle_given(p));
+    return handle_result(p, begin(p, total));
+}
+
+static plumb_status find_share(const plumb *p, int64_t total, int64_t *first, int64_t *count)
+{
+    REQUIRE(first != NULL && count != NULL, PLUMB_ERROR_ARGUMENT,
+            "plumb_share: first or count is NULL");
+    PROPAGATE(check_total(p, total));
+    const share_order *order = exchange_order(p->exchange);
+    share_range(total, order->size, order->position_of[order->rank], first, count);
+    return PLUMB_OK;
+}
+
+plumb_status plumb_share(plumb *p, int64_t total, int64_t *first, int64_t *count)
+{
+    PROPAGATE(handle_given(p));
+    return handle_result(p, find_share(p, total, first, count));
+}

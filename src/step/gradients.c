@@ -1,0 +1,186 @@
+/*
+ * Micro-batches come in: plumb_describe_micro_batch, plumb_gradient_buffer, plumb_accumulate,
+ * plumb_progress. What is wrong with a gradient is remembered and agreed by plumb_reduce.
+ */
+#include "step/gradients.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/vector.h"
+
+plumb_status gradients_begin(plumb *p)
+{
+    if (p->described < p->count) {
+        PROPAGATE(memory_grow(p->described, p->count, sizeof *p->descriptions,
+                              &p->descriptions));
+        p->described = p->count;
+    }
+    for (int64_t i = 0; i < p->described; i++) {
+        memory_free(&p->descriptions[i].norms);
+        p->descriptions[i] = (description){.samples = p->options.nominal_samples};
+    }
+    p->failure = PLUMB_OK;
+    return PLUMB_OK;
+}
+
+/* The first failure of this rank's gradients is the one that is told. */
+static void remember(plumb *p, plumb_status status)
+{
+    if (p->failure == PLUMB_OK) {
+        p->failure = status;
+        memcpy(p->failure_text, error_text(), sizeof p->failure_text);
+    }
+}
+
+static plumb_status find_description(plumb *p, int64_t micro_batch, description **found)
+{
+    REQUIRE(micro_batch >= p->first && micro_batch < p->first + p->count, PLUMB_ERROR_ARGUMENT,
+            "micro-batch %lld is not rank %d's, which has %lld to %lld", (long long)micro_batch,
+            exchange_order(p->exchange)->rank, (long long)p->first,
+            (long long)(p->first + p->count - 1));
+    *found = &p->descriptions[micro_batch - p->first];
+    return PLUMB_OK;
+}
+
+static plumb_status check_description(const description *known, int64_t micro_batch,
+                                      double samples, double loss_sum, const float *norms,
+                                      int64_t count)
+{
+    /* Weights are added as whole numbers of 2^-20 samples, in any order the same. */
+    REQUIRE(samples >= 1.0 / 1048576.0 && samples <= 1073741824.0, PLUMB_ERROR_ARGUMENT,
+            "micro-batch %lld: %g samples; from 2^-20 to 2^30 are possible",
+            (long long)micro_batch, samples);
+    REQUIRE(!known->touched || known->samples == samples, PLUMB_ERROR_ORDER,
+            "micro-batch %lld: its samples must be described before its first gradient",
+            (long long)micro_batch);
+    REQUIRE(isfinite(loss_sum), PLUMB_ERROR_NONFINITE, "micro-batch %lld: the loss is %g",
+            (long long)micro_batch, loss_sum);
+    REQUIRE(count >= 0 && (count == 0 || norms != NULL), PLUMB_ERROR_ARGUMENT,
+            "micro-batch %lld: %lld norms at NULL", (long long)micro_batch, (long long)count);
+    REQUIRE(count == 0 || vector_all_finite(count, norms), PLUMB_ERROR_NONFINITE,
+            "micro-batch %lld: a per-sample norm is not finite", (long long)micro_batch);
+    return PLUMB_OK;
+}
+
+static plumb_status describe(plumb *p, int64_t micro_batch, double samples, double loss_sum,
+                             const float *norms, int64_t count)
+{
+    PROPAGATE(handle_expect(p, HANDLE_OPEN, "plumb_describe_micro_batch"));
+    description *known = NULL;
+    PROPAGATE(find_description(p, micro_batch, &known));
+    PROPAGATE(check_description(known, micro_batch, samples, loss_sum, norms, count));
+    float *copy = NULL;
+    if (count > 0) {
+        PROPAGATE(memory_allocate(count, sizeof *copy, &copy));
+        memcpy(copy, norms, (size_t)count * sizeof *copy);
+    }
+    memory_free(&known->norms);
+    known->norms = copy;
+    known->norm_count = count;
+    known->loss_sum = loss_sum;
+    if (known->samples != samples) {
+        known->samples = samples;
+        exchange_weigh(p->exchange, micro_batch, samples);
+    }
+    return PLUMB_OK;
+}
+
+plumb_status plumb_describe_micro_batch(plumb *p, int64_t micro_batch, double samples,
+                                        double loss_sum, const float *norms, int64_t count)
+{
+    PROPAGATE(handle_given(p));
+    return handle_result(p, describe(p, micro_batch, samples, loss_sum, norms, count));
+}
+
+static plumb_status find_buffer(plumb *p, int id, float **gradient)
+{
+    const parameter *one = NULL;
+    PROPAGATE(handle_expect(p, HANDLE_OPEN, "plumb_gradient_buffer"));
+    PROPAGATE(handle_parameter(p, id, &one));
+    REQUIRE(gradient != NULL, PLUMB_ERROR_ARGUMENT, "plumb_gradient_buffer: gradient is NULL");
+    REQUIRE(!exchange_complete(p->exchange, id), PLUMB_ERROR_ORDER,
+            "all gradients of parameter \"%s\" are in", one->name);
+    return exchange_buffer(p->exchange, id, gradient);
+}
+
+plumb_status plumb_gradient_buffer(plumb *p, int id, float **gradient)
+{
+    PROPAGATE(handle_given(p));
+    return handle_result(p, find_buffer(p, id, gradient));
+}
+
+static plumb_status accumulate(plumb *p, int id, int64_t micro_batch, const float *gradient)
+{
+    const parameter *one = NULL;
+    description *known = NULL;
+    PROPAGATE(handle_expect(p, HANDLE_OPEN, "plumb_accumulate"));
+    PROPAGATE(handle_parameter(p, id, &one));
+    PROPAGATE(find_description(p, micro_batch, &known));
+    REQUIRE(gradient != NULL, PLUMB_ERROR_ARGUMENT, "parameter \"%s\": gradient is NULL",
+            one->name);
+    REQUIRE(!exchange_seen(p->exchange, id, micro_batch), PLUMB_ERROR_COVERAGE,
+            "parameter \"%s\": micro-batch %lld was given twice on rank %d", one->name,
+            (long long)micro_batch, exchange_order(p->exchange)->rank);
+    bool finite = true;
+    known->touched = true;
+    PROPAGATE(exchange_accumulate(p->exchange, id, micro_batch, gradient, &finite));
+    if (!finite) {
+        remember(p, error_raise(PLUMB_ERROR_NONFINITE,
+                                "gradient of parameter \"%s\" is not finite (rank %d, "
+                                "micro-batch %lld)",
+                                one->name, exchange_order(p->exchange)->rank,
+                                (long long)micro_batch));
+    }
+    return PLUMB_OK;
+}
+
+plumb_status plumb_accumulate(plumb *p, int id, int64_t micro_batch, const float *gradient)
+{
+    PROPAGATE(handle_given(p));
+    plumb_status status = handle_result(p, accumulate(p, id, micro_batch, gradient));
+    if (status == PLUMB_ERROR_COVERAGE) {
+        remember(p, status);
+    }
+    return status;
+}
+
+plumb_status plumb_progress(plumb *p)
+{
+    PROPAGATE(handle_given(p));
+    if (p->phase != HANDLE_OPEN) {
+        return PLUMB_OK;
+    }
+    return handle_result(p, exchange_progress(p->exchange));
+}
+
+static plumb_status give_zeros(plumb *p, int id, int64_t micro_batch)
+{
+    float *buffer = NULL;
+    bool finite;
+    PROPAGATE(exchange_buffer(p->exchange, id, &buffer));
+    memset(buffer, 0,
+           (size_t)(p->parameters[id].rows * p->parameters[id].cols) * sizeof *buffer);
+    return exchange_accumulate(p->exchange, id, micro_batch, buffer, &finite);
+}
+
+plumb_status gradients_complete(plumb *p)
+{
+    for (int id = 0; id < p->parameter_count; id++) {
+        for (int64_t k = p->first; k < p->first + p->count; k++) {
+            if (exchange_complete(p->exchange, id)) {
+                break;
+            }
+            if (!exchange_seen(p->exchange, id, k)) {
+                remember(p, error_raise(PLUMB_ERROR_COVERAGE,
+                                        "parameter \"%s\": the gradient of micro-batch %lld is "
+                                        "missing on rank %d",
+                                        p->parameters[id].name, (long long)k,
+                                        exchange_order(p->exchange)->rank));
+                PROPAGATE(give_zeros(p, id, k));
+            }
+        }
+    }
+    return PLUMB_OK;
+}

@@ -1,0 +1,101 @@
+/*
+ * The handle: what a `plumb` consists of. The story of a step runs through
+ *
+ *     begin.c (plan, open) -> gradients.c (micro-batches come in) -> reduce.c (deliver, agree)
+ *                          -> update.c (compute, agree, commit, publish)
+ */
+#ifndef PLUMB_STEP_HANDLE_H
+#define PLUMB_STEP_HANDLE_H
+
+#include "base/error.h"
+#include "exchange/exchange.h"
+#include "optim/optimizer.h"
+
+enum { PARAMETER_NAME_SIZE = 128 };
+
+typedef struct parameter {
+    char name[PARAMETER_NAME_SIZE];
+    int64_t rows, cols;
+    float *values; /* the caller's, rows x cols */
+    plumb_parameter_options options;
+    const optimizer_kind *kind;
+} parameter;
+
+/* What plumb_describe_micro_batch said, and whether gradients of it have come. */
+typedef struct description {
+    double samples, loss_sum;
+    bool touched;
+    int64_t norm_count;
+    float *norms;
+} description;
+
+/* A stretch of one parameter in one bucket. Every rank lists all slices, in order of flat space. */
+typedef struct slice {
+    int64_t parameter, bucket;
+    int64_t first, count; /* elements of the parameter */
+    int64_t offset;       /* of its first element in flat space */
+    int64_t block;        /* number of its first block of squares among its owner's */
+    int64_t blocks;
+    /* Owner only: [0] and [1] take turns as the state and the state to come. */
+    float *states[2][OPTIMIZER_MAX_STATES];
+} slice;
+
+typedef enum handle_phase {
+    HANDLE_IDLE,
+    HANDLE_OPEN,    /* between plumb_begin_step and plumb_reduce */
+    HANDLE_REDUCED, /* between plumb_reduce and plumb_update */
+    HANDLE_BROKEN   /* MPI failed */
+} handle_phase;
+
+struct plumb {
+    plumb_options options;
+    exchange *exchange;
+    handle_phase phase;
+    bool planned;
+    int64_t steps; /* committed */
+
+    int64_t parameter_count, parameter_capacity;
+    parameter *parameters;
+
+    int64_t slice_count;
+    slice *slices;
+    int current;     /* which of slice.states is the state */
+    float *scratch;  /* for optimizers that need it */
+    int *blocks_of;  /* [ranks] blocks of squares of what a rank owns */
+
+    /* The step that is open. */
+    int64_t micro_batches; /* K */
+    int groups;            /* G */
+    int64_t first, count;  /* this rank's micro-batches */
+    int64_t described;     /* capacity of descriptions */
+    description *descriptions; /* [count] */
+    plumb_status failure;  /* of this rank's own gradients, with its message */
+    char failure_text[ERROR_MESSAGE_SIZE];
+
+    /* What plumb_reduce found. */
+    double divisor; /* sum of weights */
+    double clip_factor;
+    plumb_report report;
+    float *sample_norms;
+    int64_t sample_norm_count;
+
+    char message[ERROR_MESSAGE_SIZE];
+};
+
+/* Copies the message of a failure to the handle; MPI failures break it. Returns `status`. */
+plumb_status handle_result(plumb *p, plumb_status status);
+
+/* ORDER unless the handle is in `phase`; `call` is named. */
+plumb_status handle_expect(const plumb *p, handle_phase phase, const char *call);
+
+/* ARGUMENT if p is NULL. */
+plumb_status handle_given(const plumb *p);
+
+/* One line to the caller's log, if it wants that level. */
+void handle_log(const plumb *p, plumb_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Names `id`'s parameter, or ARGUMENT. */
+plumb_status handle_parameter(const plumb *p, int id, const parameter **found);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * The plan: how the flat space is cut into buckets and who owns which. The coordinator makes it;
+ * results never depend on it, only speed does.
+ */
+#ifndef PLUMB_STEP_PLAN_H
+#define PLUMB_STEP_PLAN_H
+
+#include "step/handle.h"
+
+/*
+ * A layout of the handle's parameters for `ranks` owners. Parameters that must stay whole
+ * (matrices with a polar factor, group streams) get one owner; large element-wise ones are cut
+ * at block borders; small neighbours share a bucket. Owners by longest processing time first
+ * (Graham 1969). Local. MEMORY.
+ */
+plumb_status plan_make(const plumb *p, int ranks, layout *l);
+
+#endif

@@ -1,0 +1,303 @@
+/*
+ * plumb_reduce: deliver what is still under way, then agree, in one collective, on who failed, on
+ * samples and losses, and on the norm of the mean. Squares are summed in double over fixed blocks
+ * of every parameter and added in the order parameter, block, whoever owns them.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/vector.h"
+#include "exchange/agreement.h"
+#include "exchange/transport.h"
+#include "step/gradients.h"
+#include "step/slices.h"
+#include "step/reduce.h"
+
+/* What a rank brings: a header, three numbers a micro-batch, one a block that it owns. */
+enum {
+    HEADER_FAILED,
+    HEADER_BYTES,
+    HEADER_MESSAGES,
+    HEADER_OVERLAP,
+    HEADER_SIZE
+};
+enum { PER_MICRO_BATCH = 3 };
+
+typedef struct gathering {
+    int ranks;
+    int *counts, *displacements; /* doubles by rank */
+    double *mine, *all;
+} gathering;
+
+static void gathering_free(gathering *g)
+{
+    memory_free(&g->counts);
+    memory_free(&g->displacements);
+    memory_free(&g->mine);
+    memory_free(&g->all);
+}
+
+static int64_t share_of(const plumb *p, int rank, int64_t *first)
+{
+    const share_order *order = exchange_order(p->exchange);
+    int64_t count;
+    share_range(p->micro_batches, order->size, order->position_of[rank], first, &count);
+    return count;
+}
+
+static plumb_status gathering_make(const plumb *p, gathering *g)
+{
+    g->ranks = exchange_order(p->exchange)->size;
+    PROPAGATE(memory_zeroed(g->ranks, sizeof *g->counts, &g->counts));
+    PROPAGATE(memory_zeroed(g->ranks, sizeof *g->displacements, &g->displacements));
+    int total = 0;
+    for (int rank = 0; rank < g->ranks; rank++) {
+        int64_t first;
+        int64_t micro_batches = share_of(p, rank, &first);
+        g->counts[rank] =
+            HEADER_SIZE + PER_MICRO_BATCH * (int)micro_batches + p->blocks_of[rank];
+        g->displacements[rank] = total;
+        total += g->counts[rank];
+    }
+    int rank = exchange_order(p->exchange)->rank;
+    PROPAGATE(memory_zeroed(g->counts[rank], sizeof *g->mine, &g->mine));
+    return memory_zeroed(total, sizeof *g->all, &g->all);
+}
+
+/* Sums of squares of this rank's sums, block after block. */
+static void square_blocks(plumb *p, double *blocks)
+{
+    const layout *l = exchange_layout(p->exchange);
+    for (int64_t i = 0; i < p->slice_count; i++) {
+        const slice *s = &p->slices[i];
+        if (!slice_owned(p, s)) {
+            continue;
+        }
+        const float *sum =
+            exchange_sum(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
+        for (int64_t b = 0; b < s->blocks; b++) {
+            int64_t from = b * VECTOR_BLOCK;
+            int64_t count = s->count - from < VECTOR_BLOCK ? s->count - from : VECTOR_BLOCK;
+            blocks[s->block + b] = vector_sum_squares(count, sum + from);
+        }
+    }
+}
+
+static void fill_mine(plumb *p, plumb_status failure, gathering *g)
+{
+    mail_account account;
+    exchange_account(p->exchange, &account, &g->mine[HEADER_OVERLAP]);
+    g->mine[HEADER_FAILED] = failure == PLUMB_OK ? 0.0 : 1.0;
+    g->mine[HEADER_BYTES] = (double)account.bytes;
+    g->mine[HEADER_MESSAGES] = (double)account.messages;
+    double *at = g->mine + HEADER_SIZE;
+    for (int64_t k = 0; k < p->count; k++) {
+        *at++ = p->descriptions[k].samples;
+        *at++ = p->descriptions[k].loss_sum;
+        *at++ = (double)p->descriptions[k].norm_count;
+    }
+    square_blocks(p, at);
+}
+
+/* The message of the lowest failing rank to all, if any rank failed. */
+static plumb_status judge(plumb *p, const gathering *g, plumb_status failure)
+{
+    for (int rank = 0; rank < g->ranks; rank++) {
+        if (g->all[g->displacements[rank] + HEADER_FAILED] != 0.0) {
+            return agreement_verdict(exchange_communicator(p->exchange), failure);
+        }
+    }
+    return PLUMB_OK;
+}
+
+/* The number of micro-batch k's line, wherever its rank put it. */
+static const double *micro_batch_line(const plumb *p, const gathering *g, int64_t k)
+{
+    const share_order *order = exchange_order(p->exchange);
+    int rank = order->rank_at[share_position(p->micro_batches, order->size, k)];
+    int64_t first;
+    share_of(p, rank, &first);
+    return g->all + g->displacements[rank] + HEADER_SIZE + PER_MICRO_BATCH * (k - first);
+}
+
+static void sum_micro_batches(plumb *p, const gathering *g, plumb_report *report)
+{
+    double samples = 0.0;
+    double loss = 0.0;
+    p->divisor = 0.0;
+    p->sample_norm_count = 0;
+    for (int64_t k = 0; k < p->micro_batches; k++) {
+        const double *line = micro_batch_line(p, g, k);
+        samples += line[0];
+        loss += line[1];
+        p->sample_norm_count += (int64_t)line[2];
+        p->divisor += (double)(float)(line[0] / p->options.nominal_samples);
+    }
+    report->samples = samples;
+    report->loss = loss / samples;
+}
+
+/* The norm of the mean, or the first parameter whose sum is not finite. */
+static plumb_status sum_squares(plumb *p, const gathering *g, plumb_report *report)
+{
+    const layout *l = exchange_layout(p->exchange);
+    double squares = 0.0;
+    for (int64_t i = 0; i < p->slice_count; i++) {
+        const slice *s = &p->slices[i];
+        int owner = (int)l->buckets[s->bucket].owner;
+        const double *block = g->all + g->displacements[owner] + g->counts[owner] -
+                              p->blocks_of[owner] + s->block;
+        for (int64_t b = 0; b < s->blocks; b++) {
+            REQUIRE(isfinite(block[b]), PLUMB_ERROR_NONFINITE,
+                    "the sum of the gradients of parameter \"%s\" is not finite, though each of "
+                    "them is",
+                    p->parameters[s->parameter].name);
+            squares += block[b];
+        }
+    }
+    report->gradient_norm = sqrt(squares) / p->divisor;
+    return PLUMB_OK;
+}
+
+static void sum_traffic(const plumb *p, const gathering *g, plumb_report *report)
+{
+    double bytes = 0.0;
+    double messages = 0.0;
+    double overlap = 0.0;
+    for (int rank = 0; rank < g->ranks; rank++) {
+        const double *header = g->all + g->displacements[rank];
+        bytes += header[HEADER_BYTES];
+        messages += header[HEADER_MESSAGES];
+        overlap += header[HEADER_OVERLAP];
+    }
+    int64_t plain = exchange_plain_bytes(p->exchange);
+    report->exchange_bytes = (int64_t)bytes + exchange_publish_bytes(p->exchange);
+    report->exchange_messages = (int64_t)messages + exchange_publish_messages(p->exchange);
+    report->first_leg_ratio = plain > 0 ? bytes / (double)plain : 1.0;
+    report->overlap = overlap / g->ranks;
+}
+
+/* Per-sample norms of all ranks in the order of micro-batches: a second, rare collective. */
+static plumb_status gather_norms(plumb *p, gathering *g)
+{
+    int64_t total = 0;
+    memory_free(&p->sample_norms);
+    memory_free(&g->mine);
+    for (int rank = 0; rank < g->ranks; rank++) {
+        int64_t first;
+        int64_t count = share_of(p, rank, &first);
+        const double *line = g->all + g->displacements[rank] + HEADER_SIZE;
+        g->counts[rank] = 0;
+        for (int64_t k = 0; k < count; k++) {
+            g->counts[rank] += (int)line[PER_MICRO_BATCH * k + 2];
+        }
+    }
+    /* Ranks in line hold micro-batches in order: displacements follow the line. */
+    const share_order *order = exchange_order(p->exchange);
+    for (int place = 0; place < g->ranks; place++) {
+        g->displacements[order->rank_at[place]] = (int)total;
+        total += g->counts[order->rank_at[place]];
+    }
+    memory_free(&g->all);
+    PROPAGATE(memory_allocate(g->counts[order->rank], sizeof *g->mine, &g->mine));
+    PROPAGATE(memory_allocate(total, sizeof *g->all, &g->all));
+    return memory_allocate(total, sizeof *p->sample_norms, &p->sample_norms);
+}
+
+static plumb_status share_norms(plumb *p, gathering *g)
+{
+    if (p->sample_norm_count == 0) {
+        return PLUMB_OK;
+    }
+    MPI_Comm communicator = exchange_communicator(p->exchange);
+    PROPAGATE(agreement_verdict(communicator, gather_norms(p, g)));
+    double *at = g->mine;
+    for (int64_t k = 0; k < p->count; k++) {
+        for (int64_t i = 0; i < p->descriptions[k].norm_count; i++) {
+            *at++ = (double)p->descriptions[k].norms[i];
+        }
+    }
+    PROPAGATE(agreement_gather(communicator, g->mine, g->counts, g->displacements, g->all));
+    for (int64_t i = 0; i < p->sample_norm_count; i++) {
+        p->sample_norms[i] = (float)g->all[i];
+    }
+    return PLUMB_OK;
+}
+
+/* This rank's own failure of the step, if there is one: of its gradients, or of its work. */
+static plumb_status own_failure(const plumb *p)
+{
+    if (p->failure != PLUMB_OK) {
+        return error_raise(p->failure, "%s", p->failure_text);
+    }
+    return exchange_failure(p->exchange);
+}
+
+static plumb_status agree(plumb *p, gathering *g)
+{
+    MPI_Comm communicator = exchange_communicator(p->exchange);
+    PROPAGATE(agreement_verdict(communicator, gathering_make(p, g)));
+    plumb_status failure = own_failure(p);
+    fill_mine(p, failure, g);
+    PROPAGATE(agreement_gather(communicator, g->mine, g->counts, g->displacements, g->all));
+    PROPAGATE(judge(p, g, own_failure(p)));
+    plumb_report *report = &p->report;
+    sum_micro_batches(p, g, report);
+    PROPAGATE(sum_squares(p, g, report));
+    sum_traffic(p, g, report);
+    double clip = p->options.clip_norm;
+    bool clipped = clip > 0.0 && report->gradient_norm > clip;
+    report->clip_factor = clipped ? clip / report->gradient_norm : 1.0;
+    return share_norms(p, g);
+}
+
+static plumb_status reduce(plumb *p)
+{
+    double start = transport_seconds();
+    p->report = (plumb_report){.size = sizeof p->report,
+                               .step = p->steps,
+                               .micro_batches = p->micro_batches,
+                               .groups = p->groups};
+    PROPAGATE(gradients_complete(p));
+    PROPAGATE(exchange_deliver(p->exchange));
+    gathering g = {0};
+    plumb_status status = agree(p, &g);
+    gathering_free(&g);
+    p->report.exchange_seconds = transport_seconds() - start;
+    return status;
+}
+
+plumb_status reduce_check_report(const plumb_report *report)
+{
+    REQUIRE(report == NULL || report->size == sizeof *report, PLUMB_ERROR_ARGUMENT,
+            "plumb_report: size is %zu, this library's is %zu", report->size, sizeof *report);
+    return PLUMB_OK;
+}
+
+plumb_status plumb_reduce(plumb *p, plumb_report *report)
+{
+    PROPAGATE(handle_given(p));
+    PROPAGATE(handle_result(p, handle_expect(p, HANDLE_OPEN, "plumb_reduce")));
+    plumb_status argument = reduce_check_report(report);
+    if (argument != PLUMB_OK && p->failure == PLUMB_OK) {
+        p->failure = argument;
+        memcpy(p->failure_text, error_text(), sizeof p->failure_text);
+    }
+    plumb_status status = reduce(p);
+    p->phase = status == PLUMB_OK ? HANDLE_REDUCED : HANDLE_IDLE;
+    if (status == PLUMB_OK && report != NULL) {
+        *report = p->report;
+    }
+    return handle_result(p, status);
+}
+
+plumb_status plumb_sample_norms(const plumb *p, const float **norms, int64_t *count)
+{
+    PROPAGATE(handle_given(p));
+    REQUIRE(norms != NULL && count != NULL, PLUMB_ERROR_ARGUMENT,
+            "plumb_sample_norms: norms or count is NULL");
+    *norms = p->sample_norms;
+    *count = p->sample_norm_count;
+    return PLUMB_OK;
+}

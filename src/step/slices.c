@@ -1,0 +1,94 @@
+/*
+ * Listing slices and holding their optimizer states (slices.h).
+ */
+#include "step/slices.h"
+
+#include "base/memory.h"
+#include "base/vector.h"
+
+bool slice_owned(const plumb *p, const slice *s)
+{
+    return exchange_layout(p->exchange)->buckets[s->bucket].owner ==
+           exchange_order(p->exchange)->rank;
+}
+
+/* The stretch of parameter `index` in bucket `number`. */
+static slice make_slice(const layout *l, int64_t number, int64_t index, int *blocks_of)
+{
+    const layout_bucket *b = &l->buckets[number];
+    const layout_parameter *where = &l->parameters[index];
+    int64_t start = where->offset > b->first ? where->offset : b->first;
+    int64_t parameter_end = where->offset + where->count;
+    int64_t bucket_end = b->first + b->count;
+    int64_t end = parameter_end < bucket_end ? parameter_end : bucket_end;
+    slice s = {.parameter = index,
+               .bucket = number,
+               .first = start - where->offset,
+               .count = end - start,
+               .offset = start,
+               .block = blocks_of[b->owner],
+               .blocks = (end - start + VECTOR_BLOCK - 1) / VECTOR_BLOCK};
+    blocks_of[b->owner] += (int)s.blocks;
+    return s;
+}
+
+static plumb_status make_states(plumb *p, slice *s)
+{
+    const optimizer_kind *kind = p->parameters[s->parameter].kind;
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < kind->state_count; i++) {
+            PROPAGATE(memory_zeroed(s->count, sizeof(float), &s->states[turn][i]));
+        }
+    }
+    return PLUMB_OK;
+}
+
+static plumb_status list_slices(plumb *p)
+{
+    const layout *l = exchange_layout(p->exchange);
+    PROPAGATE(memory_zeroed(exchange_order(p->exchange)->size, sizeof *p->blocks_of,
+                            &p->blocks_of));
+    for (int64_t b = 0; b < l->bucket_count; b++) {
+        p->slice_count += l->buckets[b].last_parameter - l->buckets[b].first_parameter + 1;
+    }
+    PROPAGATE(memory_zeroed(p->slice_count, sizeof *p->slices, &p->slices));
+    int64_t next = 0;
+    for (int64_t b = 0; b < l->bucket_count; b++) {
+        for (int64_t i = l->buckets[b].first_parameter; i <= l->buckets[b].last_parameter; i++) {
+            p->slices[next++] = make_slice(l, b, i, p->blocks_of);
+        }
+    }
+    return PLUMB_OK;
+}
+
+plumb_status slices_make(plumb *p)
+{
+    PROPAGATE(list_slices(p));
+    int64_t scratch = 0;
+    for (int64_t i = 0; i < p->slice_count; i++) {
+        slice *s = &p->slices[i];
+        if (!slice_owned(p, s)) {
+            continue;
+        }
+        PROPAGATE(make_states(p, s));
+        if (p->parameters[s->parameter].kind->needs_scratch && s->count > scratch) {
+            scratch = s->count;
+        }
+    }
+    return scratch > 0 ? memory_allocate(scratch, sizeof *p->scratch, &p->scratch) : PLUMB_OK;
+}
+
+void slices_free(plumb *p)
+{
+    for (int64_t i = 0; p->slices != NULL && i < p->slice_count; i++) {
+        for (int turn = 0; turn < 2; turn++) {
+            for (int k = 0; k < OPTIMIZER_MAX_STATES; k++) {
+                memory_free(&p->slices[i].states[turn][k]);
+            }
+        }
+    }
+    memory_free(&p->slices);
+    memory_free(&p->blocks_of);
+    memory_free(&p->scratch);
+    p->slice_count = 0;
+}

@@ -1,0 +1,128 @@
+/*
+ * plumb_update: owners compute new values and states into spare memory, all ranks agree that
+ * nobody failed, and only then the states change and the values go to everyone.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/vector.h"
+#include "exchange/agreement.h"
+#include "exchange/transport.h"
+#include "optim/pipeline.h"
+#include "step/reduce.h"
+#include "step/slices.h"
+
+/* The slice's mean gradient, clipped and finished by the pipeline, in place of its sum. */
+static plumb_status prepare_gradient(plumb *p, const slice *s, float *gradient)
+{
+    const parameter *one = &p->parameters[s->parameter];
+    vector_divide(s->count, (float)p->divisor, gradient, gradient);
+    if (p->report.clip_factor != 1.0) {
+        vector_scale(s->count, (float)p->report.clip_factor, gradient, gradient);
+    }
+    if (pipeline_finishes(&one->options)) {
+        return pipeline_finish(&one->options, one->rows, one->cols, gradient, gradient);
+    }
+    return PLUMB_OK;
+}
+
+static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
+{
+    const parameter *one = &p->parameters[s->parameter];
+    const layout *l = exchange_layout(p->exchange);
+    float *gradient =
+        exchange_sum(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
+    PROPAGATE(prepare_gradient(p, s, gradient));
+    optimizer_input input = {
+        .options = &one->options,
+        .rows = one->rows,
+        .cols = one->cols,
+        .count = s->count,
+        .update = p->steps + 1,
+        .learning_rate = learning_rate * one->options.learning_rate_factor,
+        .gradient = gradient,
+        .values = one->values + s->first,
+        .new_values = exchange_values(p->exchange) + s->offset,
+        .scratch = p->scratch,
+    };
+    for (int i = 0; i < one->kind->state_count; i++) {
+        input.states[i] = s->states[p->current][i];
+        input.new_states[i] = s->states[1 - p->current][i];
+    }
+    PROPAGATE(one->kind->update(&input));
+    REQUIRE(vector_all_finite(s->count, input.new_values), PLUMB_ERROR_NONFINITE,
+            "the update of parameter \"%s\" is not finite (rank %d)", one->name,
+            exchange_order(p->exchange)->rank);
+    return PLUMB_OK;
+}
+
+static plumb_status compute(plumb *p, double learning_rate)
+{
+    REQUIRE(isfinite(learning_rate) && learning_rate >= 0.0, PLUMB_ERROR_ARGUMENT,
+            "the learning rate is %g", learning_rate);
+    for (int64_t i = 0; i < p->slice_count; i++) {
+        slice *s = &p->slices[i];
+        if (slice_owned(p, s)) {
+            PROPAGATE(update_slice(p, s, learning_rate));
+        }
+    }
+    return PLUMB_OK;
+}
+
+static void take_values(plumb *p)
+{
+    const layout *l = exchange_layout(p->exchange);
+    const float *values = exchange_values(p->exchange);
+    for (int64_t i = 0; i < p->parameter_count; i++) {
+        memcpy(p->parameters[i].values, values + l->parameters[i].offset,
+               (size_t)l->parameters[i].count * sizeof *values);
+    }
+}
+
+/* The point of no return is behind us: every rank has computed what it owns. */
+static plumb_status commit(plumb *p)
+{
+    double start = transport_seconds();
+    PROPAGATE(exchange_publish(p->exchange));
+    take_values(p);
+    p->current = 1 - p->current;
+    p->steps++;
+    p->report.step = p->steps;
+    p->report.exchange_seconds += transport_seconds() - start;
+    int interval = p->options.replica_check;
+    if (interval > 0 && p->steps % interval == 0) {
+        return plumb_check_replicas(p);
+    }
+    return PLUMB_OK;
+}
+
+static plumb_status update(plumb *p, double learning_rate, const plumb_report *report)
+{
+    double start = transport_seconds();
+    plumb_status status = reduce_check_report(report);
+    if (status == PLUMB_OK) {
+        status = compute(p, learning_rate);
+    }
+    p->report.update_seconds = transport_seconds() - start;
+    PROPAGATE(agreement_equal(exchange_communicator(p->exchange), status, "the learning rate",
+                              learning_rate));
+    return commit(p);
+}
+
+plumb_status plumb_update(plumb *p, double learning_rate, plumb_report *report)
+{
+    PROPAGATE(handle_given(p));
+    PROPAGATE(handle_result(p, handle_expect(p, HANDLE_REDUCED, "plumb_update")));
+    p->phase = HANDLE_IDLE;
+    plumb_status status = update(p, learning_rate, report);
+    if (status == PLUMB_OK && report != NULL) {
+        *report = p->report;
+    }
+    return handle_result(p, status);
+}
+
+plumb_status plumb_end_step(plumb *p, double learning_rate, plumb_report *report)
+{
+    PROPAGATE(plumb_reduce(p, report));
+    return plumb_update(p, learning_rate, report);
+}

@@ -1,0 +1,25 @@
+/*
+ * The GPT's forward and backward passes over a few sequences. Products run over all positions of
+ * all sequences at once; their shapes depend on the options alone.
+ */
+#ifndef WORKLOAD_GPT_PASS_H
+#define WORKLOAD_GPT_PASS_H
+
+#include "workload/gpt_model.h"
+
+/* state.inputs of `sequences` sequences to state.logits. `sink` may be NULL. */
+void gpt_forward(gpt *model, int64_t sequences, const workload_sink *sink);
+
+/*
+ * From the logits' gradient in state.logits to the gradients of all parameters, handed to `sink`
+ * as they become complete: head, last norm, layers from last to first, embeddings. *square_norm
+ * receives the gradient's squared norm, unless it is NULL. Returns 0, or 1 with a message if the
+ * sink refused.
+ */
+int gpt_backward(gpt *model, int64_t sequences, const workload_sink *sink, double *square_norm);
+
+/* y = x W' (+ y if accumulate): x rows x inputs, W outputs x inputs, y rows x outputs. */
+void gpt_linear(int64_t rows, int64_t outputs, int64_t inputs, const float *x, const float *weight,
+                bool accumulate, float *y);
+
+#endif
