@@ -12,7 +12,8 @@
 enum {
     SMALLEST_TARGET = 16 << 10, /* elements: below, a message costs more than its bytes */
     LARGEST_TARGET = 1 << 20,
-    BUCKETS_PER_OWNER = 4
+    BUCKETS_PER_OWNER = 4,
+    MOST_CUTS = 8192 /* buckets have tags, and MPI promises 32767 of them */
 };
 
 /* Seconds to move one element to its owner and back, for balancing only. */
@@ -36,7 +37,9 @@ static int64_t target_elements(const plumb *p, int64_t length, int ranks)
     }
     int64_t target = round_up(length / ((int64_t)ranks * BUCKETS_PER_OWNER), VECTOR_BLOCK);
     target = target < SMALLEST_TARGET ? SMALLEST_TARGET : target;
-    return target > LARGEST_TARGET ? LARGEST_TARGET : target;
+    target = target > LARGEST_TARGET ? LARGEST_TARGET : target;
+    int64_t least = round_up(length / MOST_CUTS, VECTOR_BLOCK);
+    return target < least ? least : target;
 }
 
 static plumb_status place_parameters(const plumb *p, layout *l)

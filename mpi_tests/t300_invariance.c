@@ -1,0 +1,159 @@
+/*
+ * The promise about bits: the same samples give the same parameters for every rank count, owner
+ * map, order of calls, message size and timing. Runs on 1 to 8 of the ranks and compares hashes.
+ * ranks: 8
+ */
+#include <string.h>
+
+#include "exchange/fault.h"
+#include "support/miniature.h"
+#include "support/test.h"
+
+static const int rank_counts[] = {1, 2, 3, 4, 5, 6, 8};
+enum { RANK_COUNTS = sizeof rank_counts / sizeof rank_counts[0] };
+
+static void expect_same(const miniature *m, int ranks, const char *hash, const char *what)
+{
+    miniature_result result;
+    miniature_run_on(ranks, m, &result);
+    bool ok = result.status == PLUMB_OK && strcmp(result.hash, hash) == 0;
+    ck_assert_msg(test_agree(ok), "%s on %d ranks, K=%lld G=%d owners=%d pipeline=%d: %s %s, not %s",
+                  what, ranks, (long long)m->micro_batches, m->options.groups,
+                  (int)m->options.owners, (int)m->pipeline, result.message, result.hash, hash);
+}
+
+static void reference(const miniature *m, char hash[33])
+{
+    miniature_result result;
+    miniature_run_on(1, m, &result);
+    ck_assert_msg(test_agree(result.status == PLUMB_OK), "reference: %s", result.message);
+    memcpy(hash, result.hash, 33);
+}
+
+/* All rank counts and both maps against one rank. */
+static void expect_invariant(miniature *m, const char *what)
+{
+    char hash[33];
+    reference(m, hash);
+    for (int i = 0; i < RANK_COUNTS; i++) {
+        m->options.owners = i % 2 == 0 ? PLUMB_OWNERS_SHARDED : PLUMB_OWNERS_RANK0;
+        expect_same(m, rank_counts[i], hash, what);
+        m->options.owners = i % 2 == 0 ? PLUMB_OWNERS_RANK0 : PLUMB_OWNERS_SHARDED;
+        expect_same(m, rank_counts[i], hash, what);
+    }
+}
+
+START_TEST(groups)
+{
+    static const struct {
+        int64_t micro_batches;
+        int groups;
+    } shapes[] = {{8, 0}, {8, 1}, {8, 2}, {8, 4}, {12, 0}, {12, 1},
+                  {12, 2}, {12, 3}, {12, 4}, {12, 12}, {9, 3}, {21, 7}};
+    miniature m;
+    miniature_init(&m);
+    m.steps = 2;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        m.micro_batches = shapes[i].micro_batches;
+        m.options.groups = shapes[i].groups;
+        expect_invariant(&m, "groups");
+    }
+}
+END_TEST
+
+START_TEST(pipelines)
+{
+    static const plumb_optimizer optimizers[] = {PLUMB_OPTIMIZER_MUON, PLUMB_OPTIMIZER_ADAMW,
+                                                 PLUMB_OPTIMIZER_SGD};
+    for (int pipeline = 0; pipeline <= (int)PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR; pipeline++) {
+        for (int i = 0; i < 3; i++) {
+            miniature m;
+            miniature_init(&m);
+            m.steps = 2;
+            m.pipeline = (plumb_pipeline)pipeline;
+            m.optimizer = optimizers[i];
+            m.micro_batches = pipeline % 2 == 0 ? 8 : 12;
+            m.options.groups = pipeline % 2 == 0 ? 4 : 0;
+            m.unequal_samples = i == 0;
+            expect_invariant(&m, "pipelines");
+        }
+    }
+}
+END_TEST
+
+START_TEST(orders_and_sizes)
+{
+    miniature m;
+    miniature_init(&m);
+    m.micro_batches = 12;
+    m.options.groups = 3;
+    m.unequal_samples = true;
+    m.options.clip_norm = 0.5;
+    m.polar = PLUMB_POLAR_POLAR_EXPRESS;
+    char hash[33];
+    reference(&m, hash);
+    m.order = MINIATURE_SCRAMBLED;
+    expect_same(&m, 5, hash, "scrambled");
+    m.own_memory = true;
+    m.progress = true;
+    expect_same(&m, 4, hash, "own memory");
+    m.order = MINIATURE_BY_PARAMETER;
+    m.options.chunk_elements = 1000;
+    expect_same(&m, 3, hash, "chunks");
+    m.options.bucket_elements = 4096;
+    expect_same(&m, 8, hash, "small buckets");
+    m.options.bucket_elements = 1 << 20;
+    m.options.owners = PLUMB_OWNERS_RANK0;
+    fault.window_bytes = 1;
+    expect_same(&m, 6, hash, "one lane");
+    fault.window_bytes = 0;
+    m.options.chunk_elements = 0;
+    m.order = MINIATURE_ASCENDING;
+    expect_same(&m, 2, hash, "large buckets");
+}
+END_TEST
+
+START_TEST(a_wrong_order_is_caught)
+{
+    miniature m;
+    miniature_init(&m);
+    char hash[33];
+    reference(&m, hash);
+    fault.order_depends_on_ranks = true;
+    miniature_result result;
+    miniature_run_on(3, &m, &result);
+    fault.order_depends_on_ranks = false;
+    test_all(result.status == PLUMB_OK);
+    test_all(strcmp(result.hash, hash) != 0);
+    expect_same(&m, 3, hash, "after the fault");
+}
+END_TEST
+
+START_TEST(allreduce_is_close)
+{
+    miniature m;
+    miniature_init(&m);
+    m.optimizer = PLUMB_OPTIMIZER_SGD;
+    m.steps = 1;
+    miniature_result transposed;
+    miniature_run_on(4, &m, &transposed);
+    m.options.exchange = PLUMB_EXCHANGE_ALLREDUCE;
+    miniature_result summed;
+    miniature_run_on(4, &m, &summed);
+    test_all(transposed.status == PLUMB_OK && summed.status == PLUMB_OK);
+    double a = transposed.report.gradient_norm;
+    double b = summed.report.gradient_norm;
+    test_all(a > 0 && (a - b) / a < 1e-6 && (b - a) / a < 1e-6);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    Suite *suite = suite_create("invariance");
+    test_add(suite, "groups", groups);
+    test_add(suite, "pipelines", pipelines);
+    test_add(suite, "orders and sizes", orders_and_sizes);
+    test_add(suite, "a wrong order is caught", a_wrong_order_is_caught);
+    test_add(suite, "allreduce is close", allreduce_is_close);
+    return test_run_mpi(suite, &argc, &argv);
+}
