@@ -12,6 +12,8 @@ SANITIZE ?= 0
 STRICT ?= 0
 BUILD ?= $(if $(filter 1,$(SANITIZE)),build-sanitize,build)
 search ?=
+# More options of scripts/run-tests, such as '--ranks 2 --seconds 60'.
+TEST_OPTIONS ?=
 V ?= 0
 
 # ---- Version, flags and libraries ------------------------------------------------------------
@@ -90,7 +92,7 @@ SUPPORT := $(BUILD)/objects/support.a
         lint format format-check bench install uninstall clean FORCE
 
 # ---- Building --------------------------------------------------------------------------------
-all: library $(if $(wildcard src/app/main.c),$(PROGRAM)) ## build the libraries and the program (default)
+all: library $(PROGRAM) ## build the libraries and the program (default)
 
 library: $(STATIC) $(SHARED_NAMES:%=$(BUILD)/%) ## build libplumb.a and libplumb.so only
 
@@ -208,7 +210,7 @@ install: all ## install below PREFIX (default /usr/local), staged in DESTDIR
 	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/libplumb.so.$(VERSION)
 	ln -sf libplumb.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libplumb.so.$(MAJOR)
 	ln -sf libplumb.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libplumb.so
-	$(if $(wildcard src/app/main.c),install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/plumb)
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/plumb
 	echo "$$PKG_CONFIG_FILE" >$(DESTDIR)$(LIBDIR)/pkgconfig/plumb.pc
 	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.md docs/*.c) $(DOCUMENTS)
 
@@ -222,7 +224,7 @@ clean: ## remove the build folders
 # ---- Telling ---------------------------------------------------------------------------------
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
-	@echo 'Variables: BUILD MPICC CFLAGS LDFLAGS STRICT=1 SANITIZE=1 PREFIX DESTDIR LIBDIR search V=1'
+	@echo 'Variables: BUILD MPICC CFLAGS LDFLAGS STRICT=1 SANITIZE=1 PREFIX DESTDIR LIBDIR search TEST_OPTIONS V=1'
 
 info: ## print the configuration
 	@printf '%-16s %s\n' version '$(VERSION)' build '$(BUILD)' program '$(PROGRAM)' \

@@ -7,6 +7,8 @@ set -eu
 build=${BUILD:-build}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+# The variables of the make that runs the tests hold here too, but not its job server.
+MAKEFLAGS=$(sed -E 's/ ?(-j[0-9]*|--jobserver[^ ]*)//g' <<<"${MAKEFLAGS-}") && export MAKEFLAGS
 read -ra sanitizers <<<"${SANITIZERS-} ${SANITIZER_OBJECT-}"
 
 fail() {
@@ -49,4 +51,5 @@ for run in 'shared 2' 'shared 3' 'static 1'; do
     [ "${expected:=$line}" = "$line" ] || fail "$kind, $ranks ranks: $line, not $expected"
 done
 loss=${expected#loss } && loss=${loss%%,*}
-awk -v loss="$loss" 'BEGIN { exit !(loss < 0.01) }' || fail "the example did not learn: loss $loss"
+# Untrained it is about 25.
+awk -v loss="$loss" 'BEGIN { exit !(loss < 0.05) }' || fail "the example did not learn: loss $loss"

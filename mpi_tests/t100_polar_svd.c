@@ -138,7 +138,7 @@ START_TEST(zero_rows_and_columns)
 }
 END_TEST
 
-/* Values 1, 0.1, 0.01, ...: each tolerance keeps those above it. */
+/* Values 1, 0.1, 0.01, ...: each tolerance keeps those above it, however close. */
 START_TEST(rank_tolerance)
 {
     enum { SIDE = 6 };
@@ -149,10 +149,13 @@ START_TEST(rank_tolerance)
     }
     reference_matrix(SIDE, SIDE, values, 11, matrix);
     for (int kept = 1; kept < SIDE; kept++) {
-        double tolerance = 3.0 * pow(10.0, -kept);
-        plumb_polar_options options = {.size = sizeof options, .rank_tolerance = tolerance};
-        double distance = distance_from_isometry(SIDE, SIDE, matrix, tolerance, &options);
-        ck_assert_msg(distance < 1e-6, "%d kept: %g", kept, distance);
+        const double tolerances[2] = {1.05 * values[kept], 0.95 * values[kept - 1]};
+        for (int k = 0; k < 2; k++) {
+            plumb_polar_options options = {.size = sizeof options, .rank_tolerance = tolerances[k]};
+            double distance =
+                distance_from_isometry(SIDE, SIDE, matrix, sqrt(0.1) * values[kept - 1], &options);
+            ck_assert_msg(distance < 1e-6, "%d kept: %g", kept, distance);
+        }
     }
 }
 END_TEST

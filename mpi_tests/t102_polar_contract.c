@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "plumb.h"
 #include "support/reference_linalg.h"
 #include "support/test.h"
@@ -193,7 +194,9 @@ START_TEST(wrong_shapes_and_pointers)
     refuse_shape(method, -1, COLS, matrix, polar);
     refuse_shape(method, ROWS, -COLS, matrix, polar);
     refuse_shape(method, (int64_t)INT_MAX + 1, 1, matrix, polar);
+    ck_assert_ptr_nonnull(strstr(error_text(), "1..2147483647"));
     refuse_shape(method, 1, INT64_MAX, matrix, polar);
+    ck_assert_ptr_nonnull(strstr(error_text(), "1..2147483647"));
     refuse_shape(method, ROWS, COLS, NULL, polar);
     refuse_shape(method, ROWS, COLS, matrix, NULL);
     refuse_shape(method, ROWS, COLS, matrix, matrix + 1);

@@ -107,6 +107,21 @@ START_TEST(adamw_of_nothing_is_nothing)
 }
 END_TEST
 
+/* Without momentum the first moment is the gradient itself, however large the last one was. */
+START_TEST(no_momentum_is_the_gradient)
+{
+    optimizer_problem p;
+    problem_init(&p, PLUMB_OPTIMIZER_ADAMW, ROWS, COLS);
+    p.options.beta1 = 0.0;
+    for (int t = 0; t < STEPS; t++) {
+        problem_gradient(&p, t % 2 == 0 ? 1e6f : 1e-3f);
+        problem_step(&p, 0.01);
+        ck_assert_mem_eq(p.states[0], p.gradient, COUNT * sizeof(float));
+    }
+    problem_free(&p);
+}
+END_TEST
+
 /* The whole by steps of one slice against steps cut at odd places. */
 static void assert_slices(plumb_optimizer optimizer, int nesterov)
 {
@@ -168,6 +183,7 @@ int main(void)
     test_add(suite, "sgd follows its reference", sgd_follows_reference);
     test_add(suite, "adamw follows its reference", adamw_follows_reference);
     test_add(suite, "adamw of nothing is nothing", adamw_of_nothing_is_nothing);
+    test_add(suite, "no momentum is the gradient", no_momentum_is_the_gradient);
     test_add(suite, "slices equal the whole", slices_equal_the_whole);
     test_add(suite, "old state stays", old_state_stays);
     return test_run(suite);

@@ -64,9 +64,9 @@ static double *rows_of(pass *p, int width)
 static layer_values make_layer(pass *p)
 {
     int width = p->shape->width;
-    return (layer_values){rows_of(p, width),     rows_of(p, width), rows_of(p, width),
-                          rows_of(p, width),     rows_of(p, width), rows_of(p, width),
-                          rows_of(p, width),     rows_of(p, width), rows_of(p, 4 * width),
+    return (layer_values){rows_of(p, width),    rows_of(p, width), rows_of(p, width),
+                          rows_of(p, width),    rows_of(p, width), rows_of(p, width),
+                          rows_of(p, width),    rows_of(p, width), rows_of(p, 4 * width),
                           rows_of(p, 4 * width)};
 }
 
@@ -215,7 +215,8 @@ static void attention(const reference_gpt *shape, int length, const layer_values
     for (int row = 0; row < length; row++) {
         for (int offset = 0; offset < shape->width; offset += width) {
             attention_weights(shape, v, row, offset, weights);
-            for (int i = row * shape->width + offset; i < row * shape->width + offset + width; i++) {
+            for (int i = row * shape->width + offset; i < row * shape->width + offset + width;
+                 i++) {
                 for (int seen = 0; seen <= row; seen++) {
                     v->mixed[i] += weights[seen] * v->value[i + (seen - row) * shape->width];
                 }
@@ -353,8 +354,8 @@ static void backward(pass *p, const unsigned char *bytes)
     int width = p->shape->width;
     int layers = p->shape->layers;
     int last = final_parameter(p->shape, 0);
-    linear_backward(p->length, VOCABULARY, width, p->norm, p->values[last + 2],
-                    p->logits_gradient, p->norm_gradient, p->gradients[last + 2]);
+    linear_backward(p->length, VOCABULARY, width, p->norm, p->values[last + 2], p->logits_gradient,
+                    p->norm_gradient, p->gradients[last + 2]);
     norm_backward(p->length, width, p->output, p->values[last], p->norm_gradient,
                   p->output_gradient, p->gradients[last], p->gradients[last + 1]);
     for (int layer = layers - 1; layer >= 0; layer--) {
@@ -373,10 +374,8 @@ double reference_gpt_loss(const reference_gpt *shape, double *const *values, int
                           const unsigned char *bytes, double weight, double *const *gradients,
                           double *logits)
 {
-    pass p = {.shape = shape,
-              .values = values,
-              .gradients = (double **)gradients,
-              .length = length};
+    pass p = {
+        .shape = shape, .values = values, .gradients = (double **)gradients, .length = length};
     make_pass(&p);
     forward(&p, bytes);
     double loss = cross_entropy(&p, bytes + 1, weight);

@@ -180,8 +180,8 @@ double fixture_reference_micro_batch(fixture_reference *subject, const workload 
     for (int64_t sequence = 0; sequence < sequences; sequence++) {
         int64_t start = fixture_start(w, data->count, step, micro_batch, sequence);
         loss += reference_gpt_loss(&subject->shape, subject->values, subject->shape.context,
-                                   data->bytes + start, 1.0 / (double)sequences,
-                                   subject->gradients, NULL);
+                                   data->bytes + start, 1.0 / (double)sequences, subject->gradients,
+                                   NULL);
     }
     return loss / (double)sequences;
 }

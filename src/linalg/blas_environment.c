@@ -84,6 +84,14 @@ static const char *const base_vector_unit = "unknown";
 
 #endif
 
+static const char *vector_unit(bool avx2, bool avx512)
+{
+    if (avx512) {
+        return "avx512";
+    }
+    return avx2 ? "avx2" : base_vector_unit;
+}
+
 /* OpenBLAS describes itself as "OpenBLAS 0.3.21 DYNAMIC_ARCH ...": keeps the first two words. */
 static void describe_library(const char *configuration, char *text, size_t size)
 {
@@ -126,10 +134,7 @@ plumb_status plumb_inspect_environment(plumb_environment *environment)
         snprintf(found.blas_kernel_best, sizeof found.blas_kernel_best, "%s",
                  blas_kernel_advice(found.blas_kernel, avx2, avx512));
     }
-    snprintf(found.vector_unit, sizeof found.vector_unit, "%s",
-             avx512 ? "avx512"
-             : avx2 ? "avx2"
-                    : base_vector_unit);
+    snprintf(found.vector_unit, sizeof found.vector_unit, "%s", vector_unit(avx2, avx512));
     *environment = found;
     return PLUMB_OK;
 }

@@ -48,8 +48,8 @@ void activation_norm(int64_t rows, int64_t width, const float *input, const floa
 
 /* Means over the row of gradient * gain, and of that times the normalised input. */
 WORKLOAD_INLINE void projections(int64_t width, const float *row, const float *gain,
-                                 activation_moments moments, const float *gradient,
-                                 float *constant, float *along)
+                                 activation_moments moments, const float *gradient, float *constant,
+                                 float *along)
 {
     float plain[LANES] = {0};
     float product[LANES] = {0};

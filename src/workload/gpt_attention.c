@@ -17,8 +17,8 @@ typedef struct head {
     int context, width, stride, mixed_stride;
     float scale;
     const float *query, *key, *value;
-    float *probabilities;       /* context x context */
-    const float *mixed;         /* context x head_width, mixed_stride apart */
+    float *probabilities;        /* context x context */
+    const float *mixed;          /* context x head_width, mixed_stride apart */
     const float *mixed_gradient; /* as mixed */
     float *query_gradient, *key_gradient, *value_gradient;
 } head;
@@ -38,7 +38,8 @@ static head head_of(const gpt_shape *shape, const gpt_layer_state *layer, int64_
                   .query = query,
                   .key = query + shape->width,
                   .value = query + 2 * shape->width,
-                  .probabilities = layer->probabilities + (sequence * shape->heads + index) * square,
+                  .probabilities =
+                      layer->probabilities + (sequence * shape->heads + index) * square,
                   .mixed = layer->mixed + row * shape->width + index * width};
 }
 
@@ -102,19 +103,17 @@ static void backward_columns(const head *h, int first, const float *scores)
     int end = block_end(h, first);
     int64_t row = first;
     int64_t corner = row * h->context + first;
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, end - first, h->width,
-                h->context - first, 1.0f, h->probabilities + corner, h->context,
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, end - first, h->width, h->context - first,
+                1.0f, h->probabilities + corner, h->context,
                 h->mixed_gradient + row * h->mixed_stride, h->mixed_stride, 0.0f,
                 h->value_gradient + row * h->stride, h->stride);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, end - first, h->width,
-                h->context - first, 1.0f, scores + corner, h->context,
-                h->query + row * h->stride, h->stride, 0.0f, h->key_gradient + row * h->stride,
-                h->stride);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, end - first, h->width, h->context - first,
+                1.0f, scores + corner, h->context, h->query + row * h->stride, h->stride, 0.0f,
+                h->key_gradient + row * h->stride, h->stride);
 }
 
-void gpt_attention_backward(const gpt_shape *shape, int64_t sequences,
-                            const gpt_layer_state *layer, const float *gradient,
-                            float *input_gradient, float *scores)
+void gpt_attention_backward(const gpt_shape *shape, int64_t sequences, const gpt_layer_state *layer,
+                            const float *gradient, float *input_gradient, float *scores)
 {
     for (int64_t sequence = 0; sequence < sequences; sequence++) {
         for (int64_t index = 0; index < shape->heads; index++) {

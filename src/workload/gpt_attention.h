@@ -14,8 +14,7 @@ void gpt_attention(const gpt_shape *shape, int64_t sequences, const gpt_layer_st
  * From `gradient` (rows x width, of layer->mixed) to `input_gradient` (rows x 3 width, of
  * layer->query_key_value). `scores` is scratch, context x context.
  */
-void gpt_attention_backward(const gpt_shape *shape, int64_t sequences,
-                            const gpt_layer_state *layer, const float *gradient,
-                            float *input_gradient, float *scores);
+void gpt_attention_backward(const gpt_shape *shape, int64_t sequences, const gpt_layer_state *layer,
+                            const float *gradient, float *input_gradient, float *scores);
 
 #endif

@@ -70,8 +70,7 @@ static void pass_on(int64_t rows, int64_t outputs, int64_t inputs, const float *
                     const float *weight, float *x_gradient)
 {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)inputs, (int)outputs,
-                1.0f, y_gradient, (int)outputs, weight, (int)inputs, 0.0f, x_gradient,
-                (int)inputs);
+                1.0f, y_gradient, (int)outputs, weight, (int)inputs, 0.0f, x_gradient, (int)inputs);
 }
 
 /* Gradient of the weight `parameter`, outputs x inputs: y_gradient' x. */
@@ -84,9 +83,8 @@ static int weight_gradient(backward_pass *pass, int parameter, const float *y_gr
     if (get_destination(pass, parameter, &gradient) != 0) {
         return 1;
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)weight->rows, inputs,
-                (int)pass->rows, 1.0f, y_gradient, (int)y_stride, x, inputs, 0.0f, gradient,
-                inputs);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)weight->rows, inputs, (int)pass->rows,
+                1.0f, y_gradient, (int)y_stride, x, inputs, 0.0f, gradient, inputs);
     return complete(pass, parameter, gradient);
 }
 
@@ -98,9 +96,8 @@ static int norm_backward(backward_pass *pass, int gain, const float *input,
     int64_t width = model->shape.width;
     float *gain_gradient = model->state.norm_gradients;
     float *bias_gradient = gain_gradient + width;
-    activation_norm_backward(pass->rows, width, input, model->base.parameters[gain].values,
-                             moments, gradient, model->state.stream_gradient, gain_gradient,
-                             bias_gradient);
+    activation_norm_backward(pass->rows, width, input, model->base.parameters[gain].values, moments,
+                             gradient, model->state.stream_gradient, gain_gradient, bias_gradient);
     return hand_over(pass, gain, gain_gradient) || hand_over(pass, gain + 1, bias_gradient);
 }
 
@@ -149,8 +146,8 @@ static int backward_attention(backward_pass *pass, int64_t index)
     const gpt_state *state = &model->state;
     const gpt_layer_state *layer = &state->layers[index];
     int64_t width = model->shape.width;
-    if (weight_gradient(pass, gpt_layer_index(index, GPT_PROJECTION), state->stream_gradient,
-                        width, layer->mixed) != 0) {
+    if (weight_gradient(pass, gpt_layer_index(index, GPT_PROJECTION), state->stream_gradient, width,
+                        layer->mixed) != 0) {
         return 1;
     }
     pass_on(pass->rows, width, width, state->stream_gradient,

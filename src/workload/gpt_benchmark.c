@@ -17,7 +17,7 @@ enum { MOST_ROUNDS = 1000, LEAST_ROUNDS = 3 };
 
 typedef struct benchmark {
     gpt *model;
-    float *gradient; /* as large as the largest parameter */
+    float *gradient;               /* as large as the largest parameter */
     float *left, *right, *product; /* largest square each */
     double model_rates[MOST_ROUNDS], product_rates[MOST_ROUNDS], ratios[MOST_ROUNDS];
 } benchmark;

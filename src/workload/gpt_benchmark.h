@@ -9,9 +9,9 @@
 #include "workload/workload.h"
 
 typedef struct gpt_benchmark_result {
-    double model_rate;        /* model flops per second (flops_per_token), median over rounds */
-    double product_rate;      /* of the faster of two square sizes (512, 1024), median over rounds */
-    double ratio;             /* median over rounds of model_rate / product_rate */
+    double model_rate;   /* model flops per second (flops_per_token), median over rounds */
+    double product_rate; /* of the faster of two square sizes (512, 1024), median over rounds */
+    double ratio;        /* median over rounds of model_rate / product_rate */
     double tokens_per_second; /* median over rounds */
     int64_t rounds;
 } gpt_benchmark_result;

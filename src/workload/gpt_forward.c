@@ -12,9 +12,8 @@
 void gpt_linear(int64_t rows, int64_t outputs, int64_t inputs, const float *x, const float *weight,
                 bool accumulate, float *y)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)outputs, (int)inputs,
-                1.0f, x, (int)inputs, weight, (int)inputs, accumulate ? 1.0f : 0.0f, y,
-                (int)outputs);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)outputs, (int)inputs, 1.0f,
+                x, (int)inputs, weight, (int)inputs, accumulate ? 1.0f : 0.0f, y, (int)outputs);
 }
 
 static void embed(const gpt *model, int64_t rows, float *stream)

@@ -16,10 +16,10 @@
 /* Kept from byte to byte, and scratch. */
 typedef struct generation {
     const gpt *model;
-    unsigned char *window; /* [context]: the bytes seen */
-    int64_t position;      /* of the next byte in the window */
-    float *memory;         /* all below */
-    float *keys, *values;  /* layers x context x width */
+    unsigned char *window;                      /* [context]: the bytes seen */
+    int64_t position;                           /* of the next byte in the window */
+    float *memory;                              /* all below */
+    float *keys, *values;                       /* layers x context x width */
     float *stream, *normalised, *query, *mixed; /* width */
     float *slope, *activated;                   /* 4 width */
     float *scores;                              /* context */

@@ -211,8 +211,7 @@ int gpt_create(const workload_options *options, text *data, gpt **model, char *m
     }
     created->base.kind = &gpt_kind;
     created->data = *data;
-    created->shape =
-        (gpt_shape){options->layers, options->width, options->heads, options->context};
+    created->shape = (gpt_shape){options->layers, options->width, options->heads, options->context};
     if (copy_options(created, options) || make_parameters(created) ||
         gpt_state_create(&created->shape, options->micro_batch_size, &created->state)) {
         gpt_destroy(created);

@@ -68,8 +68,8 @@ typedef struct gpt_state {
     float *output;           /* rows x width: the stream after the last layer */
     float *normalised;       /* rows x width */
     activation_moments *moments;
-    float *logits;  /* rows x vocabulary; then their gradient */
-    double *losses; /* rows */
+    float *logits;          /* rows x vocabulary; then their gradient */
+    double *losses;         /* rows */
     float *stream_gradient; /* rows x width */
     float *narrow_gradient; /* rows x width */
     float *wide_gradient;   /* rows x 4 width */

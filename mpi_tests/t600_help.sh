@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Help, version and usage errors: without a launcher they need no MPI, and every option is there.
+# ranks: serial
+. "$(dirname "$0")/support/program.sh"
+
+# MPI_Init would fail with this: what works now does not start MPI.
+export OMPI_MCA_btl=nonexistent OMPI_MCA_pml=nonexistent
+
+# quiet CODE PATTERN ARGUMENT...: runs alone; the pattern is looked for in both outputs.
+alone() {
+    local code=$1 pattern=$2
+    shift 2
+    timeout 20 "$PLUMB" "$@" >"$work/out" 2>"$work/err"
+    local got=$?
+    [ "$got" -eq "$code" ] || failed "plumb $*: exit code $got, expected $code"
+    cat "$work/out" "$work/err" | grep -q -- "$pattern" || failed "plumb $*: no '$pattern'"
+    if [ "$code" -ne 0 ]; then
+        [ "$(wc -l <"$work/err")" -eq 1 ] || failed "plumb $*: not one line"
+        [ ! -s "$work/out" ] || failed "plumb $*: text on standard output"
+    else
+        [ ! -s "$work/err" ] || failed "plumb $*: text on standard error"
+    fi
+}
+
+alone 0 '^Commands:' --help
+alone 0 '^Commands:' help
+alone 0 '130 ' --help
+alone 0 'plumb [0-9]*\.[0-9]*\.[0-9]*$' --version
+alone 0 'Usage: .*plumb train' help train
+alone 0 'Usage: .*plumb info' info --help
+alone 0 'Exit codes' train --help
+alone 2 'no command'
+alone 2 "unknown command 'trian'; did you mean train?" trian
+alone 2 "unknown command 'xyzzyxyzzy'" xyzzyxyzzy
+alone 2 'unknown option --stepps; did you mean --steps?' train --stepps 3
+alone 2 'unknown option --zzzzzzzzzz; --help lists' train --zzzzzzzzzz=3
+alone 2 "unexpected argument 'text.txt'" train text.txt
+alone 2 '--steps needs a value' train --steps
+alone 2 '--run needs a value' train --run --json
+alone 2 '--json takes no value' train --json=yes
+alone 2 "--steps 'many' is not a whole number" train --steps many
+alone 2 "--steps '1.5' is not a whole number" train --steps 1.5
+alone 2 '--steps 0 is out of range: from 1' train --steps 0
+alone 2 '--steps -3 is out of range' train --steps -3
+alone 2 '--steps 99999999999999999999999 is out of range' train --steps 99999999999999999999999
+alone 2 "--beta1 'x' is not a number" train --beta1 x
+alone 2 '--beta1 1 is out of range: from 0, below 1' train --beta1 1
+alone 2 "--optimizer 'adam' is none of sgd, adamw, muon" train --optimizer adam
+alone 2 '--data is missing' train --model gpt
+
+timeout 20 "$PLUMB" train --help >"$work/out"
+for name in model data layers width heads context optimizer pipeline polar learning-rate \
+    adamw-learning-rate beta1 beta2 epsilon weight-decay nesterov clip-norm schedule warm-up \
+    floor micro-batches micro-batch-size groups owners exchange steps seed run evaluate-every \
+    held-out-units on-nonfinite generate prompt temperature replica-check blas-threads progress \
+    json; do
+    grep -q "^  --$name\>" "$work/out" || failed "train --help does not have --$name"
+done
+[ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || failed 'the help has lines over 100 columns'
+
+# Under a launcher help is printed once.
+unset OMPI_MCA_btl OMPI_MCA_pml
+ranks 2 train --help
+expect_code 0 'train --help'
+[ "$(grep -c '^Usage' "$work/out")" -eq 1 ] || failed 'help under mpirun is not printed once'
+finish

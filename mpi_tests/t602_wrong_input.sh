@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Wrong input: one clear line from rank 0, the same exit code on all ranks, no hang, no run
+# directory left behind and none touched.
+# ranks: serial
+. "$(dirname "$0")/support/program.sh"
+cd "$work" || exit 1
+
+make_text text 4000
+: >empty
+head -c 20 text >short
+make_images images
+gpt=("${tiny_gpt[@]}" --data text)
+
+# Data.
+wrong 3 'missing.txt: No such file' 2 "${gpt[@]}" --data missing.txt
+wrong 3 'empty' 2 "${gpt[@]}" --data empty
+wrong 3 'short' 2 "${gpt[@]}" --data short
+wrong 3 '' 2 "${gpt[@]}" --data .
+wrong 3 'images' 2 "${tiny_mlp[@]}" --data nowhere
+for file in train-images-idx3-ubyte t10k-labels-idx1-ubyte; do
+    cp -r images broken
+    head -c 30 "images/$file" >"broken/$file"
+    wrong 3 "$file" 2 "${tiny_mlp[@]}" --data broken
+    rm -r broken
+done
+cp -r images broken
+printf 'no IDX file at all, but long enough' >broken/train-images-idx3-ubyte
+wrong 3 'train-images-idx3-ubyte' 2 "${tiny_mlp[@]}" --data broken
+
+# Options, under a launcher.
+wrong 2 'unknown option --stepps; did you mean --steps?' 2 "${gpt[@]}" --stepps 3
+wrong 2 "--steps '5x' is not a whole number" 2 "${gpt[@]}" --steps 5x
+wrong 2 '--steps 0 is out of range' 2 "${gpt[@]}" --steps 0
+wrong 2 '--steps 2G is out of range' 2 "${gpt[@]}" --steps 2G
+wrong 2 '--width 18 is not divisible by --heads 4' 2 "${gpt[@]}" --width 18 --heads 4
+wrong 2 '--micro-batches 2 is less than the 3 ranks' 3 "${gpt[@]}" --micro-batches 2
+wrong 2 '--groups 3 does not divide --micro-batches 4' 2 "${gpt[@]}" --groups 3
+wrong 2 'learning rates must be above 0' 2 "${gpt[@]}" --learning-rate 0
+wrong 2 '--warm-up 6 is more than --steps 5' 2 "${gpt[@]}" --warm-up 6
+wrong 2 'allreduce' 2 "${gpt[@]}" --exchange allreduce --pipeline double-orthogonalise
+wrong 2 'unknown command' 2 trian
+
+[ ! -e runs ] || failed 'wrong input left a run directory behind'
+
+# A run directory that exists is not touched.
+mkdir mine
+echo precious >mine/metrics.jsonl
+wrong 3 'mine exists' 2 "${gpt[@]}" --run mine
+[ "$(cat mine/metrics.jsonl)" = precious ] || failed 'the run directory was touched'
+[ "$(ls mine)" = metrics.jsonl ] || failed 'files were added to the run directory'
+echo precious >file
+wrong 3 'file exists' 2 "${gpt[@]}" --run file/
+wrong 3 'file/run' 2 "${gpt[@]}" --run file/run
+
+# different PATTERN ARGUMENTS-OF-RANK-1...: rank 0 is started with ${gpt[@]}.
+different() {
+    local pattern=$1
+    shift
+    forget
+    WORK=$work timeout --kill-after=5 120 "$MPIRUN" \
+        -np 1 bash -c "$rank_script" rank "$PLUMB" "${gpt[@]}" : \
+        -np 2 bash -c "$rank_script" rank "$PLUMB" "$@" \
+        >out 2>err </dev/null || failed "mpirun failed: $*"
+    wanted_ranks=3
+    expect_code 2 "different options: $*"
+    expect_line "$pattern"
+}
+different 'rank 1.*--steps' "${gpt[@]}" --steps 6
+different 'rank 1.*--beta2' "${gpt[@]}" --beta2 0.9
+different 'rank 1.*command' info
+different 'unknown option --stepps' "${gpt[@]}" --stepps 6
+head -c 3000 text >other
+mkdir elsewhere
+[ ! -e runs ] || failed 'different options left a run directory behind'
+finish

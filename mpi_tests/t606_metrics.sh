@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# The run directory: its files, the fields of every line of metrics, and the names of runs.
+# ranks: serial
+. "$(dirname "$0")/support/program.sh"
+cd "$work" || exit 1
+make_text text 4000
+make_images images
+
+# lacks LINE FIELD...
+check_fields() {
+    local line=$1 name
+    shift
+    for name; do
+        [[ $line == *"\"$name\":"* ]] || failed "no field $name in $line"
+    done
+}
+
+ranks 2 "${tiny_gpt[@]}" --data text --generate 12 --prompt 'the quick '
+expect_code 0 'gpt'
+run=runs/gpt-muon-1
+[ "$(ls $run | tr '\n' ' ')" = 'config.json metrics.jsonl summary.json ' ] || failed "files: $(ls $run)"
+[ "$(field $run/metrics.jsonl step | tr '\n' ' ')" = '0 1 2 3 4 5 ' ] || failed 'steps are not 0 to 5'
+check_fields "$(sed -n 1p $run/metrics.jsonl)" step held_out_loss seconds parameters_hash
+while read -r line; do
+    check_fields "$line" step loss learning_rate gradient_norm clip_factor seconds \
+        tokens_per_second exchange_bytes exchange_seconds update_seconds overlap parameters_hash
+done < <(tail -n +2 $run/metrics.jsonl)
+evaluated=$(grep held_out_loss $run/metrics.jsonl | field /dev/stdin step | tr '\n' ' ')
+[ "$evaluated" = '0 2 4 5 ' ] || failed "held-out loss after steps $evaluated"
+grep -q accuracy $run/metrics.jsonl && failed 'a language model has no accuracy'
+[ "$(field $run/metrics.jsonl parameters_hash | sort -u | wc -l)" -eq 6 ] || failed 'hashes repeat'
+[ "$(field $run/metrics.jsonl parameters_hash | grep -cx '"[0-9a-f]\{32\}"')" -eq 6 ] ||
+    failed 'not 32 hexadecimal digits'
+check_fields "$(tr -d '\n ' <$run/config.json)" version options groups machine parameters \
+    learning-rate blas_kernel cpu ranks
+check_fields "$(tr -d '\n ' <$run/summary.json)" status reason held_out_loss_untrained \
+    held_out_loss loss_first loss_last seconds tokens_per_second model_flops_per_second \
+    phase_seconds first_leg_ratio bytes sample parameters_hash
+[ "$(field $run/summary.json status)" = '"completed"' ] || failed 'not completed'
+grep -q '"sample": ".' $run/summary.json || failed 'no text was generated'
+for word in 'held-out loss' speed exchange 'parameters hash' 'first leg' sample; do
+    grep -q "$word" out || failed "the table on standard output lacks $word"
+done
+[ ! -s err ] || grep -qv '^plumb: warning' err && failed 'progress without a terminal'
+
+# The next run has the next name; --json prints the summary; progress can be asked for.
+ranks 2 "${tiny_gpt[@]}" --data text --json --progress always
+expect_code 0 'second run'
+diff out runs/gpt-muon-2/summary.json >diff || failed '--json does not print the summary'
+grep -q 'step 5/5  loss [0-9.]*  held-out [0-9.]*  [0-9]* tokens/s' err || failed 'no progress'
+
+# Run to run the same, to the bit.
+for name in loss held_out_loss learning_rate gradient_norm parameters_hash; do
+    diff <(field runs/gpt-muon-1/metrics.jsonl $name) <(field runs/gpt-muon-2/metrics.jsonl $name) \
+        >diff || failed "$name differs from run to run"
+done
+
+ranks 2 "${tiny_mlp[@]}" --data images --run deep/er/run --schedule constant --clip-norm 0.01
+expect_code 0 'mlp'
+check_fields "$(sed -n 1p deep/er/run/metrics.jsonl)" held_out_loss held_out_accuracy
+[ "$(field deep/er/run/metrics.jsonl clip_factor | head -n 1)" != 1.0 ] || failed 'nothing was clipped'
+[ "$(field deep/er/run/metrics.jsonl learning_rate | sort -u | wc -l)" -eq 1 ] ||
+    failed 'a constant rate changes'
+finish

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The program's promise: every deterministic field of metrics.jsonl is equal on every line for any
+# number of ranks and for both owner maps.
+# ranks: serial
+. "$(dirname "$0")/support/program.sh"
+cd "$work" || exit 1
+make_text text 4000
+make_images images
+
+# same RUN RUN: equal in all fields that do not measure time.
+same() {
+    local name
+    for name in step loss held_out_loss held_out_accuracy learning_rate gradient_norm clip_factor \
+        parameters_hash; do
+        diff <(field "$1/metrics.jsonl" $name) <(field "$2/metrics.jsonl" $name) >diff ||
+            failed "$name differs between $1 and $2: $(head -n 3 diff | tr '\n' ' ')"
+    done
+}
+
+# invariant NAME ARGUMENT...
+invariant() {
+    local name=$1 count owners
+    shift
+    ranks 1 "$@" --run "$name-1"
+    expect_code 0 "$name on 1 rank"
+    for count in 2 3 4; do
+        for owners in rank0 sharded; do
+            ranks $count "$@" --owners $owners --run "$name-$count-$owners"
+            expect_code 0 "$name on $count ranks, $owners"
+            same "$name-1" "$name-$count-$owners"
+        done
+    done
+}
+
+invariant gpt-muon "${tiny_gpt[@]}" --data text --micro-batches 8 --clip-norm 0.5
+invariant mlp-adamw "${tiny_mlp[@]}" --data images --optimizer adamw --micro-batches 12 --groups 6
+
+# The comparison notices: another seed is another run.
+ranks 2 "${tiny_gpt[@]}" --data text --micro-batches 8 --clip-norm 0.5 --seed 2 --run other
+[ "$(field other/metrics.jsonl parameters_hash)" != "$(field gpt-muon-1/metrics.jsonl parameters_hash)" ] ||
+    failed 'another seed gives the same parameters'
+finish
