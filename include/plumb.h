@@ -422,7 +422,7 @@ typedef struct plumb_polar_options {
     size_t size;           /* sizeof(plumb_polar_options) */
     int steps;             /* iterative methods; 0: 5 for Newton-Schulz, 6 for Polar Express */
     double rank_tolerance; /* SVD only: singular values at most this times the largest count as
-                              zero; default 3e-8 */
+                              zero; 0: the default, 3e-8 */
 } plumb_polar_options;
 
 /*
@@ -432,7 +432,8 @@ typedef struct plumb_polar_options {
  * on the matrix's scale (1e-30 to 1e30): it is scaled by a power of two first. Zero gives zero.
  * Rank-deficient input: SVD gives the partial isometry U_r V_r' over the singular values above the
  * tolerance; the iterative methods leave small singular values small. Local, deterministic.
- * Errors: ARGUMENT, NONFINITE (polar is untouched), MEMORY, NUMERICAL.
+ * Errors: ARGUMENT (SVD: also if both dimensions exceed 20,000, the limit of LAPACK's 32-bit
+ * counts), NONFINITE (polar is untouched), MEMORY, NUMERICAL.
  * Sources: Higham, Functions of Matrices (2008), chapter 8; K. Jordan, Muon (2024);
  * Amsel et al., Polar Express (arXiv 2505.16932).
  */

@@ -93,6 +93,7 @@ static void assert_refused(int64_t count, size_t size)
 START_TEST(test_impossible_sizes)
 {
     assert_refused(-1, 1);
+    assert_refused(-1, 0);
     assert_refused(INT64_MIN, 8);
     assert_refused(INT64_MAX, 4);           /* the product overflows */
     assert_refused(INT64_MAX, SIZE_MAX);    /* so that a part of it wraps around */

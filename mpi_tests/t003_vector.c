@@ -141,10 +141,11 @@ END_TEST
 /* True if all three searches find that `values` has something that is not finite. */
 static bool found_everywhere(int64_t count, const float *values)
 {
-    static float other[MOST], to[MOST];
+    static float other[MOST], scaled[MOST], sum[MOST];
+    memset(sum, 0, sizeof sum);
     bool all = vector_all_finite(count, values);
-    bool scale = vector_scale_checked(count, 0.5f, values, to);
-    bool add = vector_add_checked(count, other, 0.5f, values, to);
+    bool scale = vector_scale_checked(count, 0.5f, values, scaled);
+    bool add = vector_add_checked(count, other, 0.5f, values, sum);
     ck_assert(all == scale && all == add);
     return !all;
 }

@@ -110,6 +110,24 @@ START_TEST(initial_values_depend_on_the_seed)
 }
 END_TEST
 
+/* No two matrices of one shape start from the same numbers. */
+START_TEST(initial_values_depend_on_the_parameter)
+{
+    pair p = make(1, 1, 9, 9);
+    for (int i = 0; i < PARAMETERS; i++) {
+        const workload_parameter *a = &p.w[0]->parameters[i];
+        for (int j = 0; j < i && a->role != WORKLOAD_VECTOR; j++) {
+            const workload_parameter *b = &p.w[0]->parameters[j];
+            if (b->role != WORKLOAD_VECTOR) {
+                ck_assert_mem_ne(a->values, b->values, 16 * sizeof(float));
+                ck_assert(a->values[0] / b->values[0] != a->values[1] / b->values[1]);
+            }
+        }
+    }
+    release(&p);
+}
+END_TEST
+
 static double deviation(const workload_parameter *parameter)
 {
     int64_t size = parameter->rows * parameter->cols;
@@ -229,6 +247,8 @@ static void add_identity(Suite *suite)
              bits_do_not_depend_on_what_came_before);
     test_add(suite, "batches_are_functions_of_their_keys", batches_are_functions_of_their_keys);
     test_add(suite, "initial_values_depend_on_the_seed", initial_values_depend_on_the_seed);
+    test_add(suite, "initial_values_depend_on_the_parameter",
+             initial_values_depend_on_the_parameter);
     test_add(suite, "initial_values_have_their_sizes", initial_values_have_their_sizes);
 }
 

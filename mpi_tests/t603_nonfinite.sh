@@ -7,35 +7,19 @@ cd "$work" || exit 1
 make_text text 4000
 gpt=("${tiny_gpt[@]}" --data text)
 
-# Of four micro-batches on three ranks, rank 1 has one that is neither the first nor the last.
-place() {
-    local rank
-    for rank in 1 2; do
-        PLUMB_TEST_POISON=$1 ranks 3 "${gpt[@]}" --run "run$2" --on-nonfinite "$3"
-    done
-}
-
-ranks 3 "${gpt[@]}" --run clean
+ranks 2 "${gpt[@]}" --run clean
 expect_code 0 'clean run'
 
-for batch in 1 2; do
-    PLUMB_TEST_POISON=1:3:$batch ranks 3 "${gpt[@]}" --run "stop$batch"
-    if [ "$(cat code.0)" != 0 ]; then
-        named=$batch
-    fi
-done
-[ -n "${named-}" ] || failed 'no poisoned gradient was noticed'
-
-rm -rf stop1 stop2
-PLUMB_TEST_POISON=1:3:$named ranks 3 "${gpt[@]}" --run stop
+# Of four micro-batches on two ranks, rank 1 has the last two.
+PLUMB_TEST_POISON=1:3:3 ranks 2 "${gpt[@]}" --run stop
 expect_code 4 'stop'
-expect_line "rank 1.*micro-batch $named\|micro-batch $named.*rank 1"
+expect_line "rank 1.*micro-batch 3\|micro-batch 3.*rank 1"
 [ "$(field stop/metrics.jsonl step | tail -n 1)" = 2 ] || failed 'metrics do not end after step 2'
 [ "$(field stop/summary.json status)" = '"failed"' ] || failed 'the summary does not say failed'
-diff <(head -n 3 clean/metrics.jsonl | field /dev/stdin parameters_hash) \
-    <(field stop/metrics.jsonl parameters_hash) >diff || failed 'parameters changed before the NaN'
+[ "$(head -n 3 clean/metrics.jsonl | field /dev/stdin parameters_hash)" = \
+    "$(field stop/metrics.jsonl parameters_hash)" ] || failed 'parameters changed before the NaN'
 
-PLUMB_TEST_POISON=1:3:$named ranks 3 "${gpt[@]}" --run skip --on-nonfinite skip
+PLUMB_TEST_POISON=1:3:3 ranks 2 "${gpt[@]}" --run skip --on-nonfinite skip
 expect_code 0 'skip'
 [ "$(wc -l <skip/metrics.jsonl)" -eq 6 ] || failed 'a line of metrics is missing'
 line=$(sed -n 4p skip/metrics.jsonl)

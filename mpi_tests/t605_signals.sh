@@ -50,9 +50,10 @@ interrupted 130 INT '0 1'
 interrupted 143 TERM 1
 interrupted 130 INT 0
 
-# mpirun passes the signal on and kills what has not ended a second later.
+# mpirun passes the signal on and kills what has not ended a second later. In the foreground timeout
+# gives it the signal once: at the second one mpirun ends without waiting for anybody.
 forget
-timeout --kill-after=5 120 "$MPIRUN" -np 2 "$PLUMB" "${gpt[@]}" --run launched >out 2>err </dev/null &
+timeout --foreground --kill-after=5 120 "$MPIRUN" -np 2 "$PLUMB" "${gpt[@]}" --run launched >out 2>err </dev/null &
 launcher=$!
 # shellcheck disable=SC2317
 stop_launcher() {

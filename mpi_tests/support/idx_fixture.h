@@ -97,6 +97,7 @@ static inline void fixture_write_labels(const fixture *f, int set, int count, bo
 static inline void fixture_make(fixture *f, bool compressed)
 {
     const char *temporary = getenv("TMPDIR");
+    *f = (fixture){{0}};
     snprintf(f->folder, sizeof f->folder, "%.40s/plumb-test-XXXXXX",
              temporary != NULL ? temporary : "/tmp");
     ck_assert_ptr_nonnull(mkdtemp(f->folder));

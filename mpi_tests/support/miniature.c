@@ -129,8 +129,8 @@ static plumb_status one_step(plumb *p, const miniature *m, const model *w, int s
         status = plumb_describe_micro_batch(p, k, samples, samples * 0.5, NULL, 0);
     }
     for (int64_t n = 0; status == PLUMB_OK && n < count * PARAMETERS; n++) {
-        int64_t k;
-        int i;
+        int64_t k = 0;
+        int i = 0;
         pick(m, n, count, &k, &i);
         status = give(p, m, w, step, first + k, i);
     }

@@ -198,7 +198,6 @@ static void run(training *t)
     progress_start(&t->progress, (progress_mode)o->progress, t->ranks.rank == 0, o->steps,
                    t->workload->unit_name);
     t->poison = poison_from_environment();
-    stop_signal_watch();
     train_loop(t);
 }
 
@@ -228,6 +227,7 @@ static int train(const train_options *options, failure *f)
     t.totals.first_loss = t.totals.last_loss = NAN;
     char *setup = options_text(&train_option_table, "train", options);
     if (ranks_start(&t.ranks, setup, &t.failure) == EXIT_OK) {
+        stop_signal_watch();
         set_up(&t);
         if (t.failure.code == EXIT_OK) {
             run(&t);

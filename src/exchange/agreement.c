@@ -37,15 +37,14 @@ plumb_status agreement_verdict(MPI_Comm communicator, plumb_status mine)
 }
 
 /* Rank 0's value to all, and whose differs first. */
-static plumb_status name_difference(MPI_Comm communicator, int rank, const char *what,
-                                    double value)
+static plumb_status name_difference(MPI_Comm communicator, int rank, const char *what, double value)
 {
     double first = value;
     PROPAGATE(transport_broadcast(communicator, 0, sizeof first, &first));
     plumb_status mine = PLUMB_OK;
     if (value != first) {
-        mine = error_raise(PLUMB_ERROR_MISMATCH, "%s is %.17g on rank %d but %.17g on rank 0",
-                           what, value, rank, first);
+        mine = error_raise(PLUMB_ERROR_MISMATCH, "%s is %.17g on rank %d but %.17g on rank 0", what,
+                           value, rank, first);
     }
     return agreement_verdict(communicator, mine);
 }
@@ -76,7 +75,7 @@ static int line_length(const char *text)
 /* Raises MISMATCH with the first line in which `mine` differs from rank 0's `first`. */
 static plumb_status first_difference(int rank, const char *mine, const char *first)
 {
-    enum { SHOWN = 150 };
+    enum { SHOWN = 210 };
     while (*mine != '\0' && *first != '\0') {
         int length = line_length(mine);
         if (length != line_length(first) || strncmp(mine, first, (size_t)length) != 0) {
@@ -87,8 +86,8 @@ static plumb_status first_difference(int rank, const char *mine, const char *fir
     }
     int mine_length = line_length(mine);
     int first_length = line_length(first);
-    return error_raise(PLUMB_ERROR_MISMATCH, "rank %d has \"%.*s\" where rank 0 has \"%.*s\"",
-                       rank, mine_length < SHOWN ? mine_length : SHOWN, mine,
+    return error_raise(PLUMB_ERROR_MISMATCH, "rank %d has \"%.*s\" where rank 0 has \"%.*s\"", rank,
+                       mine_length < SHOWN ? mine_length : SHOWN, mine,
                        first_length < SHOWN ? first_length : SHOWN, first);
 }
 
@@ -130,8 +129,14 @@ plumb_status agreement_gather(MPI_Comm communicator, const double *mine, const i
 {
     int rank;
     TRANSPORT(MPI_Comm_rank(communicator, &rank));
-    TRANSPORT(MPI_Allgatherv(mine, counts[rank], MPI_DOUBLE, all, counts, displacements,
-                             MPI_DOUBLE, communicator));
+    TRANSPORT(MPI_Allgatherv(mine, counts[rank], MPI_DOUBLE, all, counts, displacements, MPI_DOUBLE,
+                             communicator));
+    return PLUMB_OK;
+}
+
+plumb_status agreement_largest(MPI_Comm communicator, int count, double *values)
+{
+    TRANSPORT(MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_DOUBLE, MPI_MAX, communicator));
     return PLUMB_OK;
 }
 

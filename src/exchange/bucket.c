@@ -62,8 +62,8 @@ static plumb_status prepare_parts(const bucket_desk *desk, const layout_bucket *
 static bool is_direct(const bucket_desk *desk, const layout_bucket *b, int node)
 {
     const tree_node *n = &desk->tree->nodes[node];
-    bool mine = n->first >= desk->store->first &&
-                n->last <= desk->store->first + desk->store->count;
+    bool mine =
+        n->first >= desk->store->first && n->last <= desk->store->first + desk->store->count;
     return mine && !b->by_group && b->first_parameter == b->last_parameter;
 }
 
@@ -263,8 +263,7 @@ static void resolve_inputs(bucket_desk *desk, const layout_bucket *b, int count,
 static plumb_status form_sum(bucket_desk *desk, const layout_bucket *b, bucket_state *state,
                              int node, float *result)
 {
-    int most = state->route->part_count +
-               desk->store->partials[b->first_parameter].entry_count;
+    int most = state->route->part_count + desk->store->partials[b->first_parameter].entry_count;
     combine_input *inputs = NULL;
     float *copies = NULL;
     plumb_status status = memory_allocate(most, sizeof *inputs, &inputs);
@@ -290,8 +289,8 @@ static float group_weight(const bucket_desk *desk, const layout_bucket *b,
     const route *r = state->route;
     int group = desk->tree->nodes[node].group;
     for (int i = 0; i < r->part_count; i++) {
-        bool arrived = r->parts[i].holder == desk->order->rank &&
-                       r->parts[i].source != desk->order->rank;
+        bool arrived =
+            r->parts[i].holder == desk->order->rank && r->parts[i].source != desk->order->rank;
         if (arrived && r->parts[i].group == group) {
             weight += weight_from_floats(state->parts[i] + b->count);
         }
@@ -305,9 +304,9 @@ static plumb_status form_stream(bucket_desk *desk, const layout_bucket *b, bucke
 {
     plumb_status status = form_sum(desk, b, state, node, piece);
     if (status == PLUMB_OK) {
-        status = desk->settings->encode(desk->settings->context, b->first_parameter, piece,
-                                        group_weight(desk, b, state, node), piece,
-                                        piece + b->count);
+        status =
+            desk->settings->encode(desk->settings->context, b->first_parameter, piece,
+                                   group_weight(desk, b, state, node), piece, piece + b->count);
     }
     return status;
 }

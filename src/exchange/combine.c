@@ -38,8 +38,7 @@ static plumb_status compile(const tree *t, int node, int input_count, const comb
         return PLUMB_OK;
     }
     const tree_node *n = &t->nodes[node];
-    REQUIRE(n->left >= 0, PLUMB_ERROR_INTERNAL, "no sum of micro-batch %lld",
-            (long long)n->first);
+    REQUIRE(n->left >= 0, PLUMB_ERROR_INTERNAL, "no sum of micro-batch %lld", (long long)n->first);
     PROPAGATE(compile(t, n->left, input_count, inputs, depth, p));
     PROPAGATE(compile(t, n->right, input_count, inputs, depth + 1, p));
     REQUIRE(p->length < 2 * input_count, PLUMB_ERROR_INTERNAL, "sum of a node given twice");

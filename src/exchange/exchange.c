@@ -112,9 +112,9 @@ void exchange_destroy(exchange **x)
     if (gone == NULL) {
         return;
     }
+    mail_free(&gone->mail);
     free_step(gone);
     partial_free(&gone->store);
-    mail_free(&gone->mail);
     memory_free(&gone->values);
     memory_free(&gone->sums);
     layout_free(&gone->layout);
@@ -455,23 +455,22 @@ plumb_status exchange_publish(exchange *x)
         calls += transport_chunks(x->layout.buckets[i].count, x->mail.chunk);
     }
     MPI_Request *requests = NULL;
-    PROPAGATE(agreement_verdict(x->communicator,
-                                memory_allocate(calls, sizeof(MPI_Request), &requests)));
+    PROPAGATE(
+        agreement_verdict(x->communicator, memory_allocate(calls, sizeof(MPI_Request), &requests)));
     plumb_status status = PLUMB_OK;
     int posted = 0;
     for (int64_t i = 0; i < x->layout.bucket_count && status == PLUMB_OK; i++) {
         const layout_bucket *b = &x->layout.buckets[i];
         for (int64_t done = 0; done < b->count && status == PLUMB_OK; done += x->mail.chunk) {
             int64_t part = b->count - done < x->mail.chunk ? b->count - done : x->mail.chunk;
-            status = transport_status(MPI_Ibcast(x->values + b->first + done, (int)part,
-                                                 MPI_FLOAT, (int)b->owner, x->communicator,
-                                                 &requests[posted]),
+            status = transport_status(MPI_Ibcast(x->values + b->first + done, (int)part, MPI_FLOAT,
+                                                 (int)b->owner, x->communicator, &requests[posted]),
                                       "MPI_Ibcast");
             posted += status == PLUMB_OK;
         }
     }
-    plumb_status waited = transport_status(
-        MPI_Waitall(posted, requests, MPI_STATUSES_IGNORE), "MPI_Waitall");
+    plumb_status waited =
+        transport_status(MPI_Waitall(posted, requests, MPI_STATUSES_IGNORE), "MPI_Waitall");
     memory_free(&requests);
     return status != PLUMB_OK ? status : waited;
 }
@@ -504,5 +503,9 @@ int64_t exchange_publish_messages(const exchange *x)
 
 int64_t exchange_plain_bytes(const exchange *x)
 {
-    return x->layout.length * (int64_t)sizeof(float) * (x->order.size - 1);
+    int64_t floats = 0;
+    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
+        floats += x->layout.buckets[i].count;
+    }
+    return floats * (int64_t)sizeof(float) * (x->order.size - 1);
 }

@@ -29,8 +29,8 @@ typedef struct exchange_settings {
     void *context;
     plumb_status (*encode)(void *context, int64_t parameter, const float *sum, float weight,
                            float *stream, float *tail);
-    plumb_status (*decode)(void *context, int64_t parameter, const float *stream,
-                           const float *tail, float *contribution);
+    plumb_status (*decode)(void *context, int64_t parameter, const float *stream, const float *tail,
+                           float *contribution);
 } exchange_settings;
 
 /*

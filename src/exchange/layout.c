@@ -27,9 +27,8 @@ plumb_status layout_broadcast(MPI_Comm communicator, int rank, layout *l)
         status = make_room(l);
     }
     PROPAGATE(agreement_verdict(communicator, status));
-    PROPAGATE(transport_broadcast(communicator, 0,
-                                  l->parameter_count * (int64_t)sizeof *l->parameters,
-                                  l->parameters));
+    PROPAGATE(transport_broadcast(
+        communicator, 0, l->parameter_count * (int64_t)sizeof *l->parameters, l->parameters));
     return transport_broadcast(communicator, 0, l->bucket_count * (int64_t)sizeof *l->buckets,
                                l->buckets);
 }

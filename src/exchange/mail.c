@@ -42,8 +42,8 @@ plumb_status mail_send(mail *m, int destination, int tag, const float *values, i
     for (int64_t done = 0; done < count; done += m->chunk) {
         int64_t part = count - done < m->chunk ? count - done : m->chunk;
         PROPAGATE(make_room(m));
-        TRANSPORT(MPI_Isend(values + done, (int)part, MPI_FLOAT, destination, tag,
-                            m->communicator, &m->requests[m->count]));
+        TRANSPORT(MPI_Isend(values + done, (int)part, MPI_FLOAT, destination, tag, m->communicator,
+                            &m->requests[m->count]));
         int64_t bytes = part * (int64_t)sizeof *values;
         enter(m, (mail_item){MAIL_SENT, bucket, bytes});
         m->account.messages++;
@@ -105,20 +105,29 @@ plumb_status mail_poll(mail *m, int wait, plumb_status (*done)(void *, const mai
     }
     int finished = 0;
     if (wait) {
-        TRANSPORT(MPI_Waitsome(m->count, m->requests, &finished, m->indices,
-                               MPI_STATUSES_IGNORE));
+        TRANSPORT(MPI_Waitsome(m->count, m->requests, &finished, m->indices, MPI_STATUSES_IGNORE));
     } else {
-        TRANSPORT(MPI_Testsome(m->count, m->requests, &finished, m->indices,
-                               MPI_STATUSES_IGNORE));
+        TRANSPORT(MPI_Testsome(m->count, m->requests, &finished, m->indices, MPI_STATUSES_IGNORE));
     }
     return finished > 0 ? report(m, finished, done, context) : PLUMB_OK;
 }
 
+static void give_up(mail *m)
+{
+    for (int i = 0; i < m->count; i++) {
+        if (m->items[i].kind != MAIL_SENT) {
+            (void)MPI_Cancel(&m->requests[i]);
+        }
+        (void)MPI_Request_free(&m->requests[i]);
+    }
+    m->count = 0;
+}
+
 void mail_free(mail *m)
 {
+    give_up(m);
     memory_free(&m->requests);
     memory_free(&m->items);
     memory_free(&m->indices);
-    m->count = 0;
     m->capacity = 0;
 }

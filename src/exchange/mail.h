@@ -7,9 +7,9 @@
 #include "plumb.h"
 
 typedef enum mail_kind {
-    MAIL_SENT,   /* a send has left */
-    MAIL_PART,   /* a part of a group has arrived at its holder */
-    MAIL_PIECE   /* a piece has arrived at its owner */
+    MAIL_SENT, /* a send has left */
+    MAIL_PART, /* a part of a group has arrived at its holder */
+    MAIL_PIECE /* a piece has arrived at its owner */
 } mail_kind;
 
 typedef struct mail_item {
@@ -51,6 +51,8 @@ plumb_status mail_receive(mail *m, int source, int tag, float *values, int64_t c
 plumb_status mail_poll(mail *m, int wait, plumb_status (*done)(void *, const mail_item *),
                        void *context);
 
+/* Frees the list. What is still under way is given up: receives are cancelled, so that nothing is
+ * written to memory that is about to go. */
 void mail_free(mail *m);
 
 #endif

@@ -60,6 +60,7 @@ plumb_status partial_begin(partial_store *store, const layout *l, const tree *t,
     if (store->partials == NULL || store->layout != l || store->capacity < count) {
         partials_free(store);
         store->layout = l;
+        store->capacity = 0;
         PROPAGATE(partials_make(store, count));
         store->capacity = count;
     }
@@ -101,8 +102,8 @@ static plumb_status ensure_slot(partial_store *store, int slot)
     }
     float *memory;
     PROPAGATE(memory_zeroed(store->layout->length, sizeof *memory, &memory));
-    plumb_status status = memory_grow(store->slot_count, slot + 1, sizeof *store->slots,
-                                      &store->slots);
+    plumb_status status =
+        memory_grow(store->slot_count, slot + 1, sizeof *store->slots, &store->slots);
     if (status != PLUMB_OK) {
         memory_free(&memory);
         return status;
@@ -189,8 +190,8 @@ static plumb_status climb(partial_store *store, int64_t parameter, int node, int
     return push(one, node, slot);
 }
 
-plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_batch,
-                         float weight, const float *gradient, bool *finite)
+plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_batch, float weight,
+                         const float *gradient, bool *finite)
 {
     partial *one = &store->partials[parameter];
     int64_t count = store->layout->parameters[parameter].count;
@@ -245,8 +246,8 @@ bool partial_slots_agree(const partial_store *store, const layout_bucket *bucket
 }
 
 /* The part of parameter `index` that lies in the bucket, in flat space. */
-static void overlap_of(const layout *l, const layout_bucket *bucket, int64_t index,
-                       int64_t *first, int64_t *count)
+static void overlap_of(const layout *l, const layout_bucket *bucket, int64_t index, int64_t *first,
+                       int64_t *count)
 {
     const layout_parameter *p = &l->parameters[index];
     int64_t end = p->offset + p->count;

@@ -49,8 +49,8 @@ plumb_status partial_buffer(partial_store *store, int64_t parameter, float **buf
  * Adds weight * gradient as micro-batch `micro_batch` (of this rank's, not seen before);
  * *finite tells whether the gradient is. MEMORY.
  */
-plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_batch,
-                         float weight, const float *gradient, bool *finite);
+plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_batch, float weight,
+                         const float *gradient, bool *finite);
 
 /* True if the micro-batch of this parameter was given. */
 bool partial_seen(const partial_store *store, int64_t parameter, int64_t micro_batch);

@@ -11,8 +11,7 @@
 static plumb_status find_node(MPI_Comm communicator, int rank, int *node)
 {
     MPI_Comm local;
-    TRANSPORT(MPI_Comm_split_type(communicator, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL,
-                                  &local));
+    TRANSPORT(MPI_Comm_split_type(communicator, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &local));
     int lowest = rank;
     int code = MPI_Bcast(&lowest, 1, MPI_INT, 0, local);
     MPI_Comm_free(&local);
@@ -55,8 +54,8 @@ plumb_status share_order_find(MPI_Comm communicator, share_order *order)
         status = memory_zeroed(found.size, sizeof *found.rank_at, &found.rank_at);
     }
     if (status == PLUMB_OK) {
-        status = transport_status(
-            MPI_Allgather(&node, 1, MPI_INT, nodes, 1, MPI_INT, communicator), "MPI_Allgather");
+        status = transport_status(MPI_Allgather(&node, 1, MPI_INT, nodes, 1, MPI_INT, communicator),
+                                  "MPI_Allgather");
     }
     if (status == PLUMB_OK) {
         line_up(&found, nodes);

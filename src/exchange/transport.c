@@ -20,8 +20,21 @@ plumb_status transport_status(int code, const char *call)
     return error_raise(PLUMB_ERROR_MPI, "%.100s: %.300s", call, text);
 }
 
+plumb_status transport_usable(MPI_Comm communicator)
+{
+    int begun = 0;
+    int ended = 0;
+    MPI_Initialized(&begun);
+    MPI_Finalized(&ended);
+    REQUIRE(begun && !ended, PLUMB_ERROR_ORDER, "MPI is not initialised");
+    REQUIRE(communicator != MPI_COMM_NULL, PLUMB_ERROR_ARGUMENT,
+            "the communicator is MPI_COMM_NULL");
+    return PLUMB_OK;
+}
+
 plumb_status transport_duplicate(MPI_Comm communicator, MPI_Comm *duplicate)
 {
+    PROPAGATE(transport_usable(communicator));
     TRANSPORT(MPI_Comm_dup(communicator, duplicate));
     TRANSPORT(MPI_Comm_set_errhandler(*duplicate, MPI_ERRORS_RETURN));
     return PLUMB_OK;

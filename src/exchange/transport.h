@@ -12,6 +12,10 @@ plumb_status transport_status(int code, const char *call);
 /* Returns from the calling function if the MPI call failed. */
 #define TRANSPORT(call) PROPAGATE(transport_status((call), #call))
 
+/* ORDER if MPI is not initialised (any more), ARGUMENT for MPI_COMM_NULL: both would end the
+ * program in MPI's hands. */
+plumb_status transport_usable(MPI_Comm communicator);
+
 /* A duplicate of `communicator` that returns errors instead of ending the program. */
 plumb_status transport_duplicate(MPI_Comm communicator, MPI_Comm *duplicate);
 

@@ -17,7 +17,7 @@
 #include "optim/optimizer.h"
 #include "optim/pipeline.h"
 
-/* Root mean square, over the elements, of the updates AdamW makes in practice (arXiv 2502.16982). */
+/* Root mean square over the elements of the updates AdamW makes in practice (arXiv 2502.16982). */
 static const double adamw_update_size = 0.2;
 
 VECTOR_CLONES

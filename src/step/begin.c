@@ -12,15 +12,12 @@
 #include "step/plan.h"
 #include "step/slices.h"
 
-enum { LINE_SIZE = 512, LINES_OF_OPTIONS = 16 };
+enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 16, LINES_OF_PARAMETER = 11 };
 
-/* The lines "field = value" that must be equal on all ranks, for all parameters. */
-static plumb_status describe_setup(const plumb *p, char **text)
+/* The lines of the handle's options; returns the end of the text. */
+static char *describe_options(const plumb *p, char *at)
 {
-    size_t size = (size_t)(p->parameter_count + LINES_OF_OPTIONS) * LINE_SIZE;
-    PROPAGATE(memory_zeroed((int64_t)size, 1, text));
     const plumb_options *o = &p->options;
-    char *at = *text;
     at += sprintf(at, "library version = %d.%d.%d\n", PLUMB_VERSION_MAJOR, PLUMB_VERSION_MINOR,
                   PLUMB_VERSION_PATCH);
     at += sprintf(at, "groups = %d\nowners = %d\nexchange = %d\nclip_norm = %.17g\n", o->groups,
@@ -30,17 +27,36 @@ static plumb_status describe_setup(const plumb *p, char **text)
     at += sprintf(at, "chunk_elements = %lld\nreplica_check = %d\n", (long long)o->chunk_elements,
                   o->replica_check);
     at += sprintf(at, "number of parameters = %lld\n", (long long)p->parameter_count);
+    return at;
+}
+
+/* The lines of one parameter; each names it, since only the line that differs is shown. */
+static char *describe_parameter(const parameter *one, int64_t index, char *at)
+{
+    const plumb_parameter_options *q = &one->options;
+    at += sprintf(at, "parameter %lld = %s, %lld x %lld\n", (long long)index, one->name,
+                  (long long)one->rows, (long long)one->cols);
+    at += sprintf(at, "optimizer of %s = %s\n", one->name, one->kind->name);
+    at += sprintf(at, "pipeline of %s = %d\n", one->name, (int)q->pipeline);
+    at += sprintf(at, "polar of %s = %d\n", one->name, (int)q->polar);
+    at += sprintf(at, "polar_steps of %s = %d\n", one->name, q->polar_steps);
+    at += sprintf(at, "learning_rate_factor of %s = %.17g\n", one->name, q->learning_rate_factor);
+    at += sprintf(at, "beta1 of %s = %.17g\n", one->name, q->beta1);
+    at += sprintf(at, "beta2 of %s = %.17g\n", one->name, q->beta2);
+    at += sprintf(at, "epsilon of %s = %.17g\n", one->name, q->epsilon);
+    at += sprintf(at, "weight_decay of %s = %.17g\n", one->name, q->weight_decay);
+    at += sprintf(at, "nesterov of %s = %d\n", one->name, q->nesterov);
+    return at;
+}
+
+/* The lines "field = value" that must be equal on all ranks. */
+static plumb_status describe_setup(const plumb *p, char **text)
+{
+    int64_t lines = p->parameter_count * LINES_OF_PARAMETER + LINES_OF_OPTIONS;
+    PROPAGATE(memory_zeroed(lines * LINE_SIZE, 1, text));
+    char *at = describe_options(p, *text);
     for (int64_t i = 0; i < p->parameter_count; i++) {
-        const parameter *one = &p->parameters[i];
-        const plumb_parameter_options *q = &one->options;
-        at += sprintf(at,
-                      "parameter %lld = \"%s\" %lld x %lld, %s, pipeline %d, polar %d, "
-                      "polar_steps %d, learning_rate_factor %.9g, beta1 %.9g, beta2 %.9g, "
-                      "epsilon %.9g, weight_decay %.9g, nesterov %d\n",
-                      (long long)i, one->name, (long long)one->rows, (long long)one->cols,
-                      one->kind->name, (int)q->pipeline, (int)q->polar, q->polar_steps,
-                      q->learning_rate_factor, q->beta1, q->beta2, q->epsilon, q->weight_decay,
-                      q->nesterov);
+        at = describe_parameter(&p->parameters[i], i, at);
     }
     return PLUMB_OK;
 }
@@ -69,8 +85,7 @@ static plumb_status look_at_blas(plumb *p)
         handle_log(p, PLUMB_LOG_WARNING,
                    "BLAS runs its %s kernel on a CPU with %s, several times slower than it "
                    "could: set OPENBLAS_CORETYPE=%s",
-                   environment.blas_kernel, environment.vector_unit,
-                   environment.blas_kernel_best);
+                   environment.blas_kernel, environment.vector_unit, environment.blas_kernel_best);
     }
     if (environment.blas_threads > 1) {
         handle_log(p, PLUMB_LOG_WARNING,
@@ -81,8 +96,8 @@ static plumb_status look_at_blas(plumb *p)
     snprintf(text, sizeof text, "BLAS kernel = %s", environment.blas_kernel);
     plumb_status status = agreement_text(exchange_communicator(p->exchange), text);
     if (status == PLUMB_ERROR_MISMATCH) {
-        handle_log(p, PLUMB_LOG_WARNING,
-                   "%s: bits may depend on the rank count and the owner map", error_text());
+        handle_log(p, PLUMB_LOG_WARNING, "%s: bits may depend on the rank count and the owner map",
+                   error_text());
         return PLUMB_OK;
     }
     return status;
@@ -133,8 +148,7 @@ static plumb_status set_up(plumb *p)
     PROPAGATE(make_plan(p));
     p->planned = true;
     handle_log(p, PLUMB_LOG_INFO, "%lld parameters, %lld buckets, %d ranks on %d nodes",
-               (long long)p->parameter_count,
-               (long long)exchange_layout(p->exchange)->bucket_count,
+               (long long)p->parameter_count, (long long)exchange_layout(p->exchange)->bucket_count,
                exchange_order(p->exchange)->size, exchange_order(p->exchange)->nodes);
     return PLUMB_OK;
 }
@@ -143,8 +157,7 @@ static plumb_status check_total(const plumb *p, int64_t total)
 {
     int ranks = exchange_order(p->exchange)->size;
     REQUIRE(total >= ranks, PLUMB_ERROR_ARGUMENT,
-            "%lld micro-batches are too few for %d ranks: each needs one", (long long)total,
-            ranks);
+            "%lld micro-batches are too few for %d ranks: each needs one", (long long)total, ranks);
     REQUIRE(total <= TREE_LARGEST, PLUMB_ERROR_ARGUMENT,
             "%lld micro-batches are more than the %d of one step", (long long)total,
             (int)TREE_LARGEST);

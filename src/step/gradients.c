@@ -13,8 +13,7 @@
 plumb_status gradients_begin(plumb *p)
 {
     if (p->described < p->count) {
-        PROPAGATE(memory_grow(p->described, p->count, sizeof *p->descriptions,
-                              &p->descriptions));
+        PROPAGATE(memory_grow(p->described, p->count, sizeof *p->descriptions, &p->descriptions));
         p->described = p->count;
     }
     for (int64_t i = 0; i < p->described; i++) {
@@ -22,6 +21,8 @@ plumb_status gradients_begin(plumb *p)
         p->descriptions[i] = (description){.samples = p->options.nominal_samples};
     }
     p->failure = PLUMB_OK;
+    memory_free(&p->sample_norms);
+    p->sample_norm_count = 0;
     return PLUMB_OK;
 }
 
@@ -44,14 +45,13 @@ static plumb_status find_description(plumb *p, int64_t micro_batch, description 
     return PLUMB_OK;
 }
 
-static plumb_status check_description(const description *known, int64_t micro_batch,
-                                      double samples, double loss_sum, const float *norms,
-                                      int64_t count)
+static plumb_status check_description(const description *known, int64_t micro_batch, double samples,
+                                      double loss_sum, const float *norms, int64_t count)
 {
     /* Weights are added as whole numbers of 2^-20 samples, in any order the same. */
     REQUIRE(samples >= 1.0 / 1048576.0 && samples <= 1073741824.0, PLUMB_ERROR_ARGUMENT,
-            "micro-batch %lld: %g samples; from 2^-20 to 2^30 are possible",
-            (long long)micro_batch, samples);
+            "micro-batch %lld: %g samples; from 2^-20 to 2^30 are possible", (long long)micro_batch,
+            samples);
     REQUIRE(!known->touched || known->samples == samples, PLUMB_ERROR_ORDER,
             "micro-batch %lld: its samples must be described before its first gradient",
             (long long)micro_batch);
@@ -127,11 +127,11 @@ static plumb_status accumulate(plumb *p, int id, int64_t micro_batch, const floa
     known->touched = true;
     PROPAGATE(exchange_accumulate(p->exchange, id, micro_batch, gradient, &finite));
     if (!finite) {
-        remember(p, error_raise(PLUMB_ERROR_NONFINITE,
-                                "gradient of parameter \"%s\" is not finite (rank %d, "
-                                "micro-batch %lld)",
-                                one->name, exchange_order(p->exchange)->rank,
-                                (long long)micro_batch));
+        remember(p,
+                 error_raise(PLUMB_ERROR_NONFINITE,
+                             "gradient of parameter \"%s\" is not finite (rank %d, "
+                             "micro-batch %lld)",
+                             one->name, exchange_order(p->exchange)->rank, (long long)micro_batch));
     }
     return PLUMB_OK;
 }
@@ -160,8 +160,7 @@ static plumb_status give_zeros(plumb *p, int id, int64_t micro_batch)
     float *buffer = NULL;
     bool finite;
     PROPAGATE(exchange_buffer(p->exchange, id, &buffer));
-    memset(buffer, 0,
-           (size_t)(p->parameters[id].rows * p->parameters[id].cols) * sizeof *buffer);
+    memset(buffer, 0, (size_t)(p->parameters[id].rows * p->parameters[id].cols) * sizeof *buffer);
     return exchange_accumulate(p->exchange, id, micro_batch, buffer, &finite);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "exchange/transport.h"
 #include "optim/bounds.h"
 #include "optim/pipeline.h"
 #include "step/gradients.h"
@@ -84,29 +85,39 @@ plumb_status handle_parameter(const plumb *p, int id, const parameter **found)
     return PLUMB_OK;
 }
 
+plumb_status handle_named(const plumb *p, const parameter *one, plumb_status status)
+{
+    if (status == PLUMB_OK) {
+        return status;
+    }
+    char reason[ERROR_MESSAGE_SIZE];
+    memcpy(reason, error_text(), sizeof reason);
+    return error_raise(status, "parameter \"%s\" (rank %d): %.300s", one->name,
+                       exchange_order(p->exchange)->rank, reason);
+}
+
 static plumb_status encode(void *context, int64_t index, const float *sum, float weight,
                            float *stream, float *tail)
 {
-    const parameter *one = &((const plumb *)context)->parameters[index];
-    return pipeline_encode(&one->options, one->rows, one->cols, sum, weight, stream, tail);
+    const plumb *p = context;
+    const parameter *one = &p->parameters[index];
+    return handle_named(
+        p, one, pipeline_encode(&one->options, one->rows, one->cols, sum, weight, stream, tail));
 }
 
 static plumb_status decode(void *context, int64_t index, const float *stream, const float *tail,
                            float *contribution)
 {
-    const parameter *one = &((const plumb *)context)->parameters[index];
-    return pipeline_decode(&one->options, one->rows, one->cols, stream, tail, contribution);
+    const plumb *p = context;
+    const parameter *one = &p->parameters[index];
+    return handle_named(
+        p, one, pipeline_decode(&one->options, one->rows, one->cols, stream, tail, contribution));
 }
 
 static plumb_status check_call(MPI_Comm communicator, plumb *const *p)
 {
     REQUIRE(p != NULL, PLUMB_ERROR_ARGUMENT, "plumb_create: p is NULL");
-    int ready = 0;
-    MPI_Initialized(&ready);
-    REQUIRE(ready, PLUMB_ERROR_ORDER, "plumb_create: MPI is not initialised");
-    REQUIRE(communicator != MPI_COMM_NULL, PLUMB_ERROR_ARGUMENT,
-            "plumb_create: the communicator is MPI_COMM_NULL");
-    return PLUMB_OK;
+    return transport_usable(communicator);
 }
 
 /* A handle on a duplicate of the communicator, or the failure all ranks agree on. */
@@ -146,6 +157,7 @@ plumb_status plumb_create(MPI_Comm communicator, const plumb_options *options, p
 
 plumb_status plumb_create_f(MPI_Fint communicator, const plumb_options *options, plumb **p)
 {
+    PROPAGATE(transport_usable(MPI_COMM_SELF));
     return plumb_create(MPI_Comm_f2c(communicator), options, p);
 }
 

@@ -59,17 +59,17 @@ struct plumb {
 
     int64_t slice_count;
     slice *slices;
-    int current;     /* which of slice.states is the state */
-    float *scratch;  /* for optimizers that need it */
-    int *blocks_of;  /* [ranks] blocks of squares of what a rank owns */
+    int current;    /* which of slice.states is the state */
+    float *scratch; /* for optimizers that need it */
+    int *blocks_of; /* [ranks] blocks of squares of what a rank owns */
 
     /* The step that is open. */
-    int64_t micro_batches; /* K */
-    int groups;            /* G */
-    int64_t first, count;  /* this rank's micro-batches */
-    int64_t described;     /* capacity of descriptions */
+    int64_t micro_batches;     /* K */
+    int groups;                /* G */
+    int64_t first, count;      /* this rank's micro-batches */
+    int64_t described;         /* capacity of descriptions */
     description *descriptions; /* [count] */
-    plumb_status failure;  /* of this rank's own gradients, with its message */
+    plumb_status failure;      /* of this rank's own gradients, with its message */
     char failure_text[ERROR_MESSAGE_SIZE];
 
     /* What plumb_reduce found. */
@@ -94,6 +94,9 @@ plumb_status handle_given(const plumb *p);
 /* One line to the caller's log, if it wants that level. */
 void handle_log(const plumb *p, plumb_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A failure of work on one parameter, its message with name and rank in front. */
+plumb_status handle_named(const plumb *p, const parameter *one, plumb_status status);
 
 /* Names `id`'s parameter, or ARGUMENT. */
 plumb_status handle_parameter(const plumb *p, int id, const parameter **found);

@@ -58,8 +58,8 @@ static plumb_status add(plumb *p, const parameter *one, int *id)
 {
     if (p->parameter_count == p->parameter_capacity) {
         int64_t capacity = 2 * p->parameter_capacity + 16;
-        PROPAGATE(memory_grow(p->parameter_capacity, capacity, sizeof *p->parameters,
-                              &p->parameters));
+        PROPAGATE(
+            memory_grow(p->parameter_capacity, capacity, sizeof *p->parameters, &p->parameters));
         p->parameter_capacity = capacity;
     }
     *id = (int)p->parameter_count;
@@ -78,8 +78,7 @@ static plumb_status add_checked(plumb *p, const char *name, int64_t rows, int64_
     PROPAGATE(check_shape(name, rows, cols, values));
     plumb_parameter_options defaults;
     if (options == NULL) {
-        PROPAGATE(plumb_parameter_options_init(&defaults, sizeof defaults,
-                                               PLUMB_OPTIMIZER_ADAMW));
+        PROPAGATE(plumb_parameter_options_init(&defaults, sizeof defaults, PLUMB_OPTIMIZER_ADAMW));
         options = &defaults;
     }
     PROPAGATE(check_options(p, name, rows, cols, options));
@@ -129,6 +128,7 @@ plumb_status plumb_check_replicas(plumb *p)
     PROPAGATE(handle_given(p));
     char text[64] = "parameters_hash = ";
     plumb_status status = hash_values(p, text + strlen(text));
+    status = agreement_verdict(exchange_communicator(p->exchange), status);
     if (status == PLUMB_OK) {
         status = agreement_text(exchange_communicator(p->exchange), text);
     }

@@ -16,12 +16,15 @@
 
 /* What a rank brings: a header, three numbers a micro-batch, one a block that it owns. */
 enum {
-    HEADER_FAILED,
+    HEADER_FAILED, /* FAILED_... */
     HEADER_BYTES,
     HEADER_MESSAGES,
     HEADER_OVERLAP,
+    HEADER_SECONDS,
     HEADER_SIZE
 };
+/* What is told first if ranks failed differently: a cause names more than what follows from it. */
+enum { FAILED_NOT, FAILED_WORK, FAILED_GRADIENT };
 enum { PER_MICRO_BATCH = 3 };
 
 typedef struct gathering {
@@ -55,8 +58,7 @@ static plumb_status gathering_make(const plumb *p, gathering *g)
     for (int rank = 0; rank < g->ranks; rank++) {
         int64_t first;
         int64_t micro_batches = share_of(p, rank, &first);
-        g->counts[rank] =
-            HEADER_SIZE + PER_MICRO_BATCH * (int)micro_batches + p->blocks_of[rank];
+        g->counts[rank] = HEADER_SIZE + PER_MICRO_BATCH * (int)micro_batches + p->blocks_of[rank];
         g->displacements[rank] = total;
         total += g->counts[rank];
     }
@@ -84,11 +86,20 @@ static void square_blocks(plumb *p, double *blocks)
     }
 }
 
-static void fill_mine(plumb *p, plumb_status failure, gathering *g)
+/* How bad this rank's own failure of the step is. */
+static int failure_level(const plumb *p)
+{
+    if (p->failure != PLUMB_OK) {
+        return FAILED_GRADIENT;
+    }
+    return exchange_failure(p->exchange) != PLUMB_OK ? FAILED_WORK : FAILED_NOT;
+}
+
+static void fill_mine(plumb *p, double start, gathering *g)
 {
     mail_account account;
     exchange_account(p->exchange, &account, &g->mine[HEADER_OVERLAP]);
-    g->mine[HEADER_FAILED] = failure == PLUMB_OK ? 0.0 : 1.0;
+    g->mine[HEADER_FAILED] = failure_level(p);
     g->mine[HEADER_BYTES] = (double)account.bytes;
     g->mine[HEADER_MESSAGES] = (double)account.messages;
     double *at = g->mine + HEADER_SIZE;
@@ -98,17 +109,30 @@ static void fill_mine(plumb *p, plumb_status failure, gathering *g)
         *at++ = (double)p->descriptions[k].norm_count;
     }
     square_blocks(p, at);
+    g->mine[HEADER_SECONDS] = transport_seconds() - start;
 }
 
-/* The message of the lowest failing rank to all, if any rank failed. */
-static plumb_status judge(plumb *p, const gathering *g, plumb_status failure)
+/* This rank's own failure of the step, if there is one: of its gradients, or of its work. */
+static plumb_status own_failure(const plumb *p)
 {
-    for (int rank = 0; rank < g->ranks; rank++) {
-        if (g->all[g->displacements[rank] + HEADER_FAILED] != 0.0) {
-            return agreement_verdict(exchange_communicator(p->exchange), failure);
-        }
+    if (p->failure != PLUMB_OK) {
+        return error_raise(p->failure, "%s", p->failure_text);
     }
-    return PLUMB_OK;
+    return exchange_failure(p->exchange);
+}
+
+/* The message of the lowest rank that failed worst to all, if any rank failed. */
+static plumb_status judge(plumb *p, const gathering *g)
+{
+    double worst = FAILED_NOT;
+    for (int rank = 0; rank < g->ranks; rank++) {
+        worst = fmax(worst, g->all[g->displacements[rank] + HEADER_FAILED]);
+    }
+    if (worst == FAILED_NOT) {
+        return PLUMB_OK;
+    }
+    plumb_status mine = failure_level(p) == (int)worst ? own_failure(p) : PLUMB_OK;
+    return agreement_verdict(exchange_communicator(p->exchange), mine);
 }
 
 /* The number of micro-batch k's line, wherever its rank put it. */
@@ -121,21 +145,21 @@ static const double *micro_batch_line(const plumb *p, const gathering *g, int64_
     return g->all + g->displacements[rank] + HEADER_SIZE + PER_MICRO_BATCH * (k - first);
 }
 
-static void sum_micro_batches(plumb *p, const gathering *g, plumb_report *report)
+static void sum_micro_batches(plumb *p, const gathering *g, int64_t *norm_count)
 {
     double samples = 0.0;
     double loss = 0.0;
     p->divisor = 0.0;
-    p->sample_norm_count = 0;
+    *norm_count = 0;
     for (int64_t k = 0; k < p->micro_batches; k++) {
         const double *line = micro_batch_line(p, g, k);
         samples += line[0];
         loss += line[1];
-        p->sample_norm_count += (int64_t)line[2];
+        *norm_count += (int64_t)line[2];
         p->divisor += (double)(float)(line[0] / p->options.nominal_samples);
     }
-    report->samples = samples;
-    report->loss = loss / samples;
+    p->report.samples = samples;
+    p->report.loss = loss / samples;
 }
 
 /* The norm of the mean, or the first parameter whose sum is not finite. */
@@ -146,8 +170,8 @@ static plumb_status sum_squares(plumb *p, const gathering *g, plumb_report *repo
     for (int64_t i = 0; i < p->slice_count; i++) {
         const slice *s = &p->slices[i];
         int owner = (int)l->buckets[s->bucket].owner;
-        const double *block = g->all + g->displacements[owner] + g->counts[owner] -
-                              p->blocks_of[owner] + s->block;
+        const double *block =
+            g->all + g->displacements[owner] + g->counts[owner] - p->blocks_of[owner] + s->block;
         for (int64_t b = 0; b < s->blocks; b++) {
             REQUIRE(isfinite(block[b]), PLUMB_ERROR_NONFINITE,
                     "the sum of the gradients of parameter \"%s\" is not finite, though each of "
@@ -170,6 +194,7 @@ static void sum_traffic(const plumb *p, const gathering *g, plumb_report *report
         bytes += header[HEADER_BYTES];
         messages += header[HEADER_MESSAGES];
         overlap += header[HEADER_OVERLAP];
+        report->exchange_seconds = fmax(report->exchange_seconds, header[HEADER_SECONDS]);
     }
     int64_t plain = exchange_plain_bytes(p->exchange);
     report->exchange_bytes = (int64_t)bytes + exchange_publish_bytes(p->exchange);
@@ -182,7 +207,6 @@ static void sum_traffic(const plumb *p, const gathering *g, plumb_report *report
 static plumb_status gather_norms(plumb *p, gathering *g)
 {
     int64_t total = 0;
-    memory_free(&p->sample_norms);
     memory_free(&g->mine);
     for (int rank = 0; rank < g->ranks; rank++) {
         int64_t first;
@@ -205,9 +229,9 @@ static plumb_status gather_norms(plumb *p, gathering *g)
     return memory_allocate(total, sizeof *p->sample_norms, &p->sample_norms);
 }
 
-static plumb_status share_norms(plumb *p, gathering *g)
+static plumb_status share_norms(plumb *p, gathering *g, int64_t norm_count)
 {
-    if (p->sample_norm_count == 0) {
+    if (norm_count == 0) {
         return PLUMB_OK;
     }
     MPI_Comm communicator = exchange_communicator(p->exchange);
@@ -219,52 +243,43 @@ static plumb_status share_norms(plumb *p, gathering *g)
         }
     }
     PROPAGATE(agreement_gather(communicator, g->mine, g->counts, g->displacements, g->all));
-    for (int64_t i = 0; i < p->sample_norm_count; i++) {
+    for (int64_t i = 0; i < norm_count; i++) {
         p->sample_norms[i] = (float)g->all[i];
     }
+    p->sample_norm_count = norm_count;
     return PLUMB_OK;
 }
 
-/* This rank's own failure of the step, if there is one: of its gradients, or of its work. */
-static plumb_status own_failure(const plumb *p)
-{
-    if (p->failure != PLUMB_OK) {
-        return error_raise(p->failure, "%s", p->failure_text);
-    }
-    return exchange_failure(p->exchange);
-}
-
-static plumb_status agree(plumb *p, gathering *g)
+static plumb_status agree(plumb *p, double start, gathering *g)
 {
     MPI_Comm communicator = exchange_communicator(p->exchange);
     PROPAGATE(agreement_verdict(communicator, gathering_make(p, g)));
-    plumb_status failure = own_failure(p);
-    fill_mine(p, failure, g);
+    fill_mine(p, start, g);
     PROPAGATE(agreement_gather(communicator, g->mine, g->counts, g->displacements, g->all));
-    PROPAGATE(judge(p, g, own_failure(p)));
+    PROPAGATE(judge(p, g));
     plumb_report *report = &p->report;
-    sum_micro_batches(p, g, report);
+    int64_t norm_count;
+    sum_micro_batches(p, g, &norm_count);
     PROPAGATE(sum_squares(p, g, report));
     sum_traffic(p, g, report);
     double clip = p->options.clip_norm;
     bool clipped = clip > 0.0 && report->gradient_norm > clip;
     report->clip_factor = clipped ? clip / report->gradient_norm : 1.0;
-    return share_norms(p, g);
+    return share_norms(p, g, norm_count);
 }
 
 static plumb_status reduce(plumb *p)
 {
     double start = transport_seconds();
     p->report = (plumb_report){.size = sizeof p->report,
-                               .step = p->steps,
+                               .step = p->steps + 1,
                                .micro_batches = p->micro_batches,
                                .groups = p->groups};
     PROPAGATE(gradients_complete(p));
     PROPAGATE(exchange_deliver(p->exchange));
     gathering g = {0};
-    plumb_status status = agree(p, &g);
+    plumb_status status = agree(p, start, &g);
     gathering_free(&g);
-    p->report.exchange_seconds = transport_seconds() - start;
     return status;
 }
 

@@ -46,8 +46,8 @@ static plumb_status make_states(plumb *p, slice *s)
 static plumb_status list_slices(plumb *p)
 {
     const layout *l = exchange_layout(p->exchange);
-    PROPAGATE(memory_zeroed(exchange_order(p->exchange)->size, sizeof *p->blocks_of,
-                            &p->blocks_of));
+    PROPAGATE(
+        memory_zeroed(exchange_order(p->exchange)->size, sizeof *p->blocks_of, &p->blocks_of));
     for (int64_t b = 0; b < l->bucket_count; b++) {
         p->slice_count += l->buckets[b].last_parameter - l->buckets[b].first_parameter + 1;
     }

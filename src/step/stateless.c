@@ -2,7 +2,6 @@
  * The calls of plumb.h that take a communicator instead of a handle: one average, and the
  * comparison of set-ups.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -44,8 +43,10 @@ static plumb_status check_average(const average *a)
     REQUIRE(a->vectors != NULL && a->mean != NULL, PLUMB_ERROR_ARGUMENT,
             "plumb_average: vectors or mean is NULL");
     for (int64_t i = 0; a->samples != NULL && i < a->count; i++) {
-        REQUIRE(a->samples[i] > 0.0 && isfinite(a->samples[i]), PLUMB_ERROR_ARGUMENT,
-                "plumb_average: samples[%lld] is %g", (long long)i, a->samples[i]);
+        REQUIRE(a->samples[i] >= 1.0 / 1048576.0 && a->samples[i] <= 1073741824.0,
+                PLUMB_ERROR_ARGUMENT,
+                "plumb_average: samples[%lld] is %g; from 2^-20 to 2^30 are possible", (long long)i,
+                a->samples[i]);
     }
     return PLUMB_OK;
 }
@@ -97,29 +98,40 @@ static plumb_status add_vectors(average *a)
         if (a->samples != NULL) {
             exchange_weigh(a->exchange, a->first + i, a->samples[i]);
         }
-        PROPAGATE(exchange_accumulate(a->exchange, 0, a->first + i, a->vectors + i * a->length,
-                                      &finite));
+        PROPAGATE(
+            exchange_accumulate(a->exchange, 0, a->first + i, a->vectors + i * a->length, &finite));
         all_finite = all_finite && finite;
     }
     PROPAGATE(exchange_deliver(a->exchange));
     plumb_status mine = exchange_failure(a->exchange);
     if (!all_finite) {
-        mine = error_raise(PLUMB_ERROR_NONFINITE, "plumb_average: a vector of rank %d is not finite",
-                           exchange_order(a->exchange)->rank);
+        mine =
+            error_raise(PLUMB_ERROR_NONFINITE, "plumb_average: a vector of rank %d is not finite",
+                        exchange_order(a->exchange)->rank);
     }
     return agreement_verdict(exchange_communicator(a->exchange), mine);
 }
 
-static plumb_status publish_mean(average *a)
+/* The owned stretches of the mean; a sum may overflow where the vectors did not. */
+static plumb_status divide_sums(average *a)
 {
     const layout *l = exchange_layout(a->exchange);
     for (int64_t b = 0; b < l->bucket_count; b++) {
         float *sum = exchange_sum(a->exchange, b);
-        if (sum != NULL) {
-            vector_divide(l->buckets[b].count, (float)a->weights, sum,
-                          exchange_values(a->exchange) + l->buckets[b].first);
+        if (sum == NULL) {
+            continue;
         }
+        float *mean = exchange_values(a->exchange) + l->buckets[b].first;
+        vector_divide(l->buckets[b].count, (float)a->weights, sum, mean);
+        REQUIRE(vector_all_finite(l->buckets[b].count, mean), PLUMB_ERROR_NONFINITE,
+                "plumb_average: the sum of the vectors is not finite, though each of them is");
     }
+    return PLUMB_OK;
+}
+
+static plumb_status publish_mean(average *a)
+{
+    PROPAGATE(agreement_verdict(exchange_communicator(a->exchange), divide_sums(a)));
     PROPAGATE(exchange_publish(a->exchange));
     memcpy(a->mean, exchange_values(a->exchange), (size_t)a->length * sizeof *a->mean);
     return PLUMB_OK;
@@ -134,8 +146,7 @@ static plumb_status check_totals(average *a)
         mine = error_raise(PLUMB_ERROR_ARGUMENT, "plumb_average: %lld vectors for %d ranks",
                            (long long)a->total, order->size);
     } else {
-        share_range(a->total, order->size, order->position_of[order->rank], &a->first,
-                    &a->count);
+        share_range(a->total, order->size, order->position_of[order->rank], &a->first, &a->count);
         mine = check_average(a);
     }
     PROPAGATE(agreement_equal(communicator, mine, "the number of vectors", (double)a->total));
@@ -167,11 +178,8 @@ static plumb_status average_run(average *a)
 plumb_status plumb_average(MPI_Comm communicator, int64_t total, int64_t length,
                            const float *vectors, const double *samples, float *mean)
 {
-    average a = {.total = total,
-                 .length = length,
-                 .vectors = vectors,
-                 .samples = samples,
-                 .mean = mean};
+    average a = {
+        .total = total, .length = length, .vectors = vectors, .samples = samples, .mean = mean};
     exchange_settings settings = {.nominal_samples = 1.0};
     PROPAGATE(exchange_create(communicator, PLUMB_OK, &settings, &a.exchange));
     plumb_status status = average_run(&a);
@@ -179,31 +187,44 @@ plumb_status plumb_average(MPI_Comm communicator, int64_t total, int64_t length,
     return status;
 }
 
+/* plumb_average_share on a communicator of our own. */
+static plumb_status find_share(MPI_Comm communicator, int64_t total, int64_t *first, int64_t *count)
+{
+    share_order order;
+    PROPAGATE(share_order_find(communicator, &order));
+    plumb_status mine = PLUMB_OK;
+    if (first == NULL || count == NULL) {
+        mine = error_raise(PLUMB_ERROR_ARGUMENT, "plumb_average_share: first or count is NULL");
+    } else if (total < order.size || total > TREE_LARGEST) {
+        mine = error_raise(PLUMB_ERROR_ARGUMENT, "plumb_average_share: %lld vectors for %d ranks",
+                           (long long)total, order.size);
+    }
+    plumb_status status =
+        agreement_equal(communicator, mine, "the number of vectors", (double)total);
+    if (status == PLUMB_OK) {
+        share_range(total, order.size, order.position_of[order.rank], first, count);
+    }
+    share_order_free(&order);
+    return status;
+}
+
 plumb_status plumb_average_share(MPI_Comm communicator, int64_t total, int64_t *first,
                                  int64_t *count)
 {
-    REQUIRE(first != NULL && count != NULL, PLUMB_ERROR_ARGUMENT,
-            "plumb_average_share: first or count is NULL");
-    share_order order;
-    PROPAGATE(share_order_find(communicator, &order));
-    bool enough = total >= order.size && total <= TREE_LARGEST;
-    if (enough) {
-        share_range(total, order.size, order.position_of[order.rank], first, count);
-    }
-    int size = order.size;
-    share_order_free(&order);
-    REQUIRE(enough, PLUMB_ERROR_ARGUMENT, "plumb_average_share: %lld vectors for %d ranks",
-            (long long)total, size);
-    return PLUMB_OK;
+    MPI_Comm duplicate;
+    PROPAGATE(transport_duplicate(communicator, &duplicate));
+    plumb_status status = find_share(duplicate, total, first, count);
+    MPI_Comm_free(&duplicate);
+    return status;
 }
 
 plumb_status plumb_compare_setup(MPI_Comm communicator, const char *text)
 {
     MPI_Comm duplicate;
     PROPAGATE(transport_duplicate(communicator, &duplicate));
-    plumb_status mine = text != NULL ? PLUMB_OK
-                                     : error_raise(PLUMB_ERROR_ARGUMENT,
-                                                   "plumb_compare_setup: text is NULL");
+    plumb_status mine =
+        text != NULL ? PLUMB_OK
+                     : error_raise(PLUMB_ERROR_ARGUMENT, "plumb_compare_setup: text is NULL");
     plumb_status status = agreement_verdict(duplicate, mine);
     if (status == PLUMB_OK) {
         status = agreement_text(duplicate, text);

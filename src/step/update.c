@@ -26,13 +26,9 @@ static plumb_status prepare_gradient(plumb *p, const slice *s, float *gradient)
     return PLUMB_OK;
 }
 
-static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
+static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, const float *gradient)
 {
     const parameter *one = &p->parameters[s->parameter];
-    const layout *l = exchange_layout(p->exchange);
-    float *gradient =
-        exchange_sum(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
-    PROPAGATE(prepare_gradient(p, s, gradient));
     optimizer_input input = {
         .options = &one->options,
         .rows = one->rows,
@@ -49,11 +45,37 @@ static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
         input.states[i] = s->states[p->current][i];
         input.new_states[i] = s->states[1 - p->current][i];
     }
-    PROPAGATE(one->kind->update(&input));
-    REQUIRE(vector_all_finite(s->count, input.new_values), PLUMB_ERROR_NONFINITE,
-            "the update of parameter \"%s\" is not finite (rank %d)", one->name,
-            exchange_order(p->exchange)->rank);
+    return input;
+}
+
+/* An overflow in a state would stay there for good, even where the new values look sane. */
+static plumb_status check_results(const plumb *p, const slice *s, const optimizer_input *input)
+{
+    const parameter *one = &p->parameters[s->parameter];
+    int rank = exchange_order(p->exchange)->rank;
+    REQUIRE(vector_all_finite(s->count, input->new_values), PLUMB_ERROR_NONFINITE,
+            "the update of parameter \"%s\" is not finite (rank %d)", one->name, rank);
+    for (int i = 0; i < one->kind->state_count; i++) {
+        REQUIRE(vector_all_finite(s->count, input->new_states[i]), PLUMB_ERROR_NONFINITE,
+                "the %s of parameter \"%s\" is not finite (rank %d)", one->kind->state_names[i],
+                one->name, rank);
+    }
     return PLUMB_OK;
+}
+
+static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
+{
+    const parameter *one = &p->parameters[s->parameter];
+    const layout *l = exchange_layout(p->exchange);
+    float *gradient =
+        exchange_sum(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
+    plumb_status status = prepare_gradient(p, s, gradient);
+    optimizer_input input = slice_input(p, s, learning_rate, gradient);
+    if (status == PLUMB_OK) {
+        status = one->kind->update(&input);
+    }
+    PROPAGATE(handle_named(p, one, status));
+    return check_results(p, s, &input);
 }
 
 static plumb_status compute(plumb *p, double learning_rate)
@@ -87,13 +109,19 @@ static plumb_status commit(plumb *p)
     take_values(p);
     p->current = 1 - p->current;
     p->steps++;
-    p->report.step = p->steps;
-    p->report.exchange_seconds += transport_seconds() - start;
-    int interval = p->options.replica_check;
-    if (interval > 0 && p->steps % interval == 0) {
-        return plumb_check_replicas(p);
-    }
+    double seconds[2] = {p->report.update_seconds, transport_seconds() - start};
+    PROPAGATE(agreement_largest(exchange_communicator(p->exchange), 2, seconds));
+    p->report.update_seconds = seconds[0];
+    p->report.exchange_seconds += seconds[1];
     return PLUMB_OK;
+}
+
+/* Before anything changes: afterwards all ranks have the owners' values, whatever was there. */
+static plumb_status check_replicas(plumb *p)
+{
+    int interval = p->options.replica_check;
+    bool due = interval > 0 && (p->steps + 1) % interval == 0;
+    return due ? plumb_check_replicas(p) : PLUMB_OK;
 }
 
 static plumb_status update(plumb *p, double learning_rate, const plumb_report *report)
@@ -106,6 +134,7 @@ static plumb_status update(plumb *p, double learning_rate, const plumb_report *r
     p->report.update_seconds = transport_seconds() - start;
     PROPAGATE(agreement_equal(exchange_communicator(p->exchange), status, "the learning rate",
                               learning_rate));
+    PROPAGATE(check_replicas(p));
     return commit(p);
 }
 

@@ -92,19 +92,23 @@ static json_t *compose(const metrics_line *line)
     return object;
 }
 
-/* One write; what arrived of a line that did not fit is taken back. */
+/* One write, unless the system takes less; what arrived of a line that does not fit is taken back. */
 static bool append(metrics *m, const char *text, size_t length)
 {
-    ssize_t written;
-    do {
-        written = write(m->descriptor, text, length);
-    } while (written < 0 && errno == EINTR);
-    if (written >= 0 && (size_t)written == length) {
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = write(m->descriptor, text + done, length - done);
+        if (written < 0 && errno != EINTR) {
+            break;
+        }
+        done += written > 0 ? (size_t)written : 0;
+    }
+    if (done == length) {
         m->length += (off_t)length;
         return true;
     }
-    int cause = written < 0 ? errno : ENOSPC;
-    if (written > 0 && ftruncate(m->descriptor, m->length) != 0) {
+    int cause = errno;
+    if (done > 0 && ftruncate(m->descriptor, m->length) != 0) {
         cause = errno;
     }
     errno = cause;

@@ -161,7 +161,8 @@ int idx_read(const char *folder, const char *name, int dimensions, idx_array *ar
              size_t message_size)
 {
     memset(array, 0, sizeof *array);
-    idx_reader reader = {.message = message, .message_size = message_size};
+    idx_reader reader = {.message_size = message_size};
+    reader.message = message;
     if (idx_open(folder, name, array->path, &reader) != 0) {
         return 1;
     }

@@ -122,10 +122,11 @@ static int64_t arg_max(int64_t count, const float *values)
 /* One sample's cross entropy; its logits become softmax minus the label's unit vector. */
 static double softmax_loss(int64_t classes, int64_t label, float *logits)
 {
-    double most = (double)logits[arg_max(classes, logits)];
-    double sum = 0.0;
+    int64_t best = arg_max(classes, logits);
+    double most = (double)logits[best];
+    double sum = 1.0; /* the largest one's own exp(0) */
     for (int64_t j = 0; j < classes; j++) {
-        sum += exp((double)logits[j] - most);
+        sum += j == best ? 0.0 : exp((double)logits[j] - most);
     }
     double loss = log(sum) + most - (double)logits[label];
     for (int64_t j = 0; j < classes; j++) {
