@@ -359,8 +359,9 @@ typedef struct plumb_report {
     int64_t exchange_bytes;    /* sent over all ranks, both legs, agreements not counted */
     int64_t exchange_messages; /* the same in messages */
     double first_leg_ratio;    /* bytes of the first leg over those of a step that sums only */
-    double exchange_seconds;   /* longest over ranks: time in the library for messages */
-    double update_seconds;     /* longest over ranks: time in optimizers and pipelines */
+    double exchange_seconds;   /* longest over ranks: in plumb_reduce and in sending values, waits
+                                  included */
+    double update_seconds;     /* longest over ranks: computing updates of what a rank owns */
     double overlap;            /* share of the first leg's bytes that had arrived or left before
                                  plumb_reduce was called; mean over ranks; 1 if nothing crossed */
 } plumb_report;

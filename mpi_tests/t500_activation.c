@@ -68,8 +68,8 @@ static double gelu(double x)
 
 START_TEST(gelu_and_its_slope)
 {
-    for (int i = 0; i <= 24000; i++) {
-        double x = -12.0 + i / 1000.0;
+    for (int i = 0; i <= 6000; i++) {
+        double x = -12.0 + i / 250.0;
         double truth = (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5;
         float slope = (float)x;
         float value;

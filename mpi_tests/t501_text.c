@@ -56,10 +56,12 @@ START_TEST(windows_cover_the_last_tenth_once)
                 }
             }
             int64_t held_out = count / 10;
+            bool right = true;
             for (int64_t i = 0; i < 100; i++) {
                 bool wanted = i >= 1 && i < held_out && i <= windows * context;
-                ck_assert_int_eq(predicted[i], wanted);
+                right = right && predicted[i] == wanted;
             }
+            ck_assert(right);
             ck_assert_int_lt(held_out - 1 - windows * context, context);
             text_free(&data);
         }

@@ -4,7 +4,6 @@
  */
 #include "support/reference_gpt_fixture.h"
 #include "support/test.h"
-#include "workload/gpt_benchmark.h"
 
 #include <string.h>
 
@@ -117,20 +116,6 @@ START_TEST(more_memory_than_there_is)
 }
 END_TEST
 
-START_TEST(benchmark_runs_and_refuses)
-{
-    workload_options o = good(NULL);
-    gpt_benchmark_result result;
-    char message[512] = "";
-    ck_assert_int_eq(gpt_benchmark(&o, 0.0, &result, message, sizeof message), 0);
-    ck_assert_int_eq(result.rounds, 3);
-    ck_assert(result.ratio > 0.0 && result.tokens_per_second > 0.0);
-    o.heads = 3;
-    ck_assert_int_eq(gpt_benchmark(&o, 0.0, &result, message, sizeof message), 1);
-    ck_assert_ptr_nonnull(strstr(message, "--heads"));
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("gpt_input");
@@ -139,6 +124,5 @@ int main(void)
     test_add(suite, "missing_and_short_texts", missing_and_short_texts);
     test_add(suite, "the_shortest_text", the_shortest_text);
     test_add(suite, "more_memory_than_there_is", more_memory_than_there_is);
-    test_add(suite, "benchmark_runs_and_refuses", benchmark_runs_and_refuses);
     return test_run(suite);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Help, version and usage errors: without a launcher they need no MPI, and every option is there.
 # ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 
 # MPI_Init would fail with this: what works now does not start MPI.

@@ -2,6 +2,7 @@
 # plumb info: its fields alone and on ranks, its warnings, and the program that starts itself again
 # when the BLAS kernel does not fit the CPU.
 # ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 unset OPENBLAS_CORETYPE
 

@@ -2,6 +2,7 @@
 # A NaN in one rank's gradient: the run stops with the place named, or skips the update and goes on.
 # PLUMB_TEST_POISON="RANK:STEP:MICRO-BATCH" makes one (steps from 1, micro-batches from 0).
 # ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1
 make_text text 4000

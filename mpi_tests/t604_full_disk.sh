@@ -2,6 +2,7 @@
 # The disk fills up while metrics are written: one line, the same code on all ranks, and what was
 # written stays whole. A limit on the file size, set while the run is going, stands for the disk.
 # ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1
 command -v prlimit >/dev/null || exit 77

@@ -2,6 +2,7 @@
 # SIGINT and SIGTERM: the run ends between steps with its metrics whole, a summary that says
 # interrupted, and 128 plus the signal's number on every rank, whichever rank got the signal.
 # ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1
 make_text text 4000

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The run directory: its files, the fields of every line of metrics, and the names of runs.
 # ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1
 make_text text 4000

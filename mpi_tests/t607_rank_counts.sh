@@ -2,6 +2,7 @@
 # The program's promise: every deterministic field of metrics.jsonl is equal on every line for any
 # number of ranks and for both owner maps.
 # ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1
 make_text text 4000

@@ -16,6 +16,7 @@ typedef struct command {
 
 int train_command(int argc, char **argv);
 int info_command(int argc, char **argv);
+int bench_command(int argc, char **argv);
 
 /* Where help, which every rank could print, is printed: once. NULL on other ranks. */
 FILE *command_help_stream(void);

@@ -59,7 +59,7 @@ held_out evaluate(training *t)
     if (table == NULL) {
         failure_set(&f, EXIT_LIBRARY, "no memory for the held-out losses");
     }
-    if (ranks_agree(&t->ranks, &f) != EXIT_OK) {
+    if (ranks_agree(&t->ranks, &f) != EXIT_OK || table == NULL) {
         free(table);
         failure_set(&t->failure, f.code, "%s", f.message);
         return result;

@@ -106,7 +106,7 @@ int machine_gather(machine *m, const ranks *r)
             failure_set(&f, EXIT_LIBRARY, "no memory");
         }
     }
-    if (ranks_agree(r, &f) != EXIT_OK) {
+    if (ranks_agree(r, &f) != EXIT_OK || (r->rank == 0 && m->ranks == NULL)) {
         return 1;
     }
     ranks_gather(r, &mine, sizeof mine, m->ranks);

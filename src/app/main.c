@@ -12,6 +12,7 @@
 static const command commands[] = {
     {"train", "train a model on real data, averaged, then orthogonalised", train_command},
     {"info", "show build, BLAS kernel, MPI, pinning, and warnings", info_command},
+    {"bench", "measure engines against what they stand on", bench_command},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -41,7 +41,7 @@ int ranks_agree_largest(const ranks *r, failure *f, int *number);
 /* Compares "name = value" lines over the ranks; agreed. */
 int ranks_compare(const ranks *r, const char *text, failure *f);
 
-/* values[count]: the sum over the ranks, on every rank. Exact where only one rank gives non-zero. */
+/* values[count]: the sum over the ranks, on every rank; exact if only one rank gives non-zero. */
 void ranks_add(const ranks *r, double *values, int64_t count);
 
 /* Gathers `size` bytes of every rank into all[ranks][size] at rank 0 (elsewhere unused). */

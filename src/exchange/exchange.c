@@ -35,11 +35,12 @@ struct exchange {
     bucket_desk desk;
     char failure_text[ERROR_MESSAGE_SIZE];
     int64_t weight_count;
-    int64_t *fixed_weights; /* [count] */
-    float *weights;         /* [count] */
-    int64_t next_to_post;   /* owned buckets above this one have their receives posted */
-    float *values;          /* [layout.length] */
-    float *sums;            /* [layout.length], allreduce only */
+    int64_t *fixed_weights;  /* [count] */
+    float *weights;          /* [count] */
+    int64_t next_to_post;    /* owned buckets above this one have their receives posted */
+    MPI_Request *publishing; /* of the broadcasts of values, by bucket and chunk */
+    float *values;           /* [layout.length] */
+    float *sums;             /* [layout.length], allreduce only */
     double overlap;
 };
 
@@ -117,6 +118,7 @@ void exchange_destroy(exchange **x)
     partial_free(&gone->store);
     memory_free(&gone->values);
     memory_free(&gone->sums);
+    memory_free(&gone->publishing);
     layout_free(&gone->layout);
     share_order_free(&gone->order);
     MPI_Comm_free(&gone->communicator);
@@ -138,11 +140,22 @@ const layout *exchange_layout(const exchange *x)
     return &x->layout;
 }
 
+/* MPI calls by which a rank takes part in publishing. */
+static int64_t publish_calls(const exchange *x)
+{
+    int64_t calls = 0;
+    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
+        calls += transport_chunks(x->layout.buckets[i].count, x->mail.chunk);
+    }
+    return calls;
+}
+
 plumb_status exchange_adopt(exchange *x, layout *l)
 {
     layout_free(&x->layout);
     memory_free(&x->values);
     memory_free(&x->sums);
+    memory_free(&x->publishing);
     if (x->order.rank == 0) {
         x->layout = *l;
         *l = (layout){0};
@@ -151,11 +164,10 @@ plumb_status exchange_adopt(exchange *x, layout *l)
     REQUIRE(2 * x->layout.bucket_count <= SURE_TAGS, PLUMB_ERROR_ARGUMENT,
             "%lld buckets need more than the %d tags that every MPI has: use larger buckets",
             (long long)x->layout.bucket_count, SURE_TAGS);
-    plumb_status status = memory_zeroed(x->layout.length, sizeof *x->values, &x->values);
-    if (status == PLUMB_OK && x->settings.allreduce) {
-        status = memory_zeroed(x->layout.length, sizeof *x->sums, &x->sums);
-    }
-    return status;
+    PROPAGATE(memory_zeroed(x->layout.length, sizeof *x->values, &x->values));
+    PROPAGATE(memory_zeroed(publish_calls(x), sizeof *x->publishing, &x->publishing));
+    return x->settings.allreduce ? memory_zeroed(x->layout.length, sizeof *x->sums, &x->sums)
+                                 : PLUMB_OK;
 }
 
 /* The route of a bucket, built when first asked for. */
@@ -448,31 +460,25 @@ float *exchange_values(exchange *x)
     return x->values;
 }
 
+/* Starts the broadcast of one bucket from its owner. */
+static plumb_status publish_bucket(exchange *x, const layout_bucket *b, int *posted)
+{
+    for (int64_t done = 0; done < b->count; done += x->mail.chunk) {
+        int64_t part = b->count - done < x->mail.chunk ? b->count - done : x->mail.chunk;
+        TRANSPORT(MPI_Ibcast(x->values + b->first + done, (int)part, MPI_FLOAT, (int)b->owner,
+                             x->communicator, &x->publishing[*posted]));
+        (*posted)++;
+    }
+    return PLUMB_OK;
+}
+
 plumb_status exchange_publish(exchange *x)
 {
-    int64_t calls = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        calls += transport_chunks(x->layout.buckets[i].count, x->mail.chunk);
-    }
-    MPI_Request *requests = NULL;
-    PROPAGATE(
-        agreement_verdict(x->communicator, memory_allocate(calls, sizeof(MPI_Request), &requests)));
-    plumb_status status = PLUMB_OK;
     int posted = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count && status == PLUMB_OK; i++) {
-        const layout_bucket *b = &x->layout.buckets[i];
-        for (int64_t done = 0; done < b->count && status == PLUMB_OK; done += x->mail.chunk) {
-            int64_t part = b->count - done < x->mail.chunk ? b->count - done : x->mail.chunk;
-            status = transport_status(MPI_Ibcast(x->values + b->first + done, (int)part, MPI_FLOAT,
-                                                 (int)b->owner, x->communicator, &requests[posted]),
-                                      "MPI_Ibcast");
-            posted += status == PLUMB_OK;
-        }
+    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
+        PROPAGATE(publish_bucket(x, &x->layout.buckets[i], &posted));
     }
-    plumb_status waited =
-        transport_status(MPI_Waitall(posted, requests, MPI_STATUSES_IGNORE), "MPI_Waitall");
-    memory_free(&requests);
-    return status != PLUMB_OK ? status : waited;
+    return transport_status(MPI_Waitall(posted, x->publishing, MPI_STATUSES_IGNORE), "MPI_Waitall");
 }
 
 void exchange_account(const exchange *x, mail_account *account, double *overlap)
@@ -494,11 +500,7 @@ int64_t exchange_publish_bytes(const exchange *x)
 
 int64_t exchange_publish_messages(const exchange *x)
 {
-    int64_t messages = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        messages += transport_chunks(x->layout.buckets[i].count, x->mail.chunk);
-    }
-    return messages * (x->order.size - 1);
+    return publish_calls(x) * (x->order.size - 1);
 }
 
 int64_t exchange_plain_bytes(const exchange *x)

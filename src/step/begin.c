@@ -10,6 +10,7 @@
 #include "step/gradients.h"
 #include "step/handle.h"
 #include "step/plan.h"
+#include "step/reduce.h"
 #include "step/slices.h"
 
 enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 16, LINES_OF_PARAMETER = 11 };
@@ -179,10 +180,14 @@ static int choose_groups(const plumb *p, int64_t total)
 static plumb_status prepare(plumb *p, int64_t total)
 {
     PROPAGATE(check_total(p, total));
+    bool same = p->micro_batches == total && p->gathering.all != NULL;
     p->micro_batches = total;
     p->groups = choose_groups(p, total);
     PROPAGATE(exchange_prepare(p->exchange, total, p->groups));
     exchange_share(p->exchange, &p->first, &p->count);
+    if (!same) {
+        PROPAGATE(reduce_prepare(p));
+    }
     return gradients_begin(p);
 }
 

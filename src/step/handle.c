@@ -12,6 +12,7 @@
 #include "optim/bounds.h"
 #include "optim/pipeline.h"
 #include "step/gradients.h"
+#include "step/reduce.h"
 #include "step/slices.h"
 
 void plumb_version(int *major, int *minor, int *patch)
@@ -178,6 +179,7 @@ plumb_status plumb_destroy(plumb **p)
     }
     drop_step(gone);
     slices_free(gone);
+    reduce_free(gone);
     for (int64_t i = 0; i < gone->described; i++) {
         memory_free(&gone->descriptions[i].norms);
     }

@@ -40,6 +40,13 @@ typedef struct slice {
     float *states[2][OPTIMIZER_MAX_STATES];
 } slice;
 
+/* The agreement of a step: what every rank brings, in doubles. See reduce.c. */
+typedef struct gathering {
+    int ranks;
+    int *counts, *displacements; /* by rank */
+    double *mine, *all;
+} gathering;
+
 typedef enum handle_phase {
     HANDLE_IDLE,
     HANDLE_OPEN,    /* between plumb_begin_step and plumb_reduce */
@@ -67,6 +74,7 @@ struct plumb {
     int64_t micro_batches;     /* K */
     int groups;                /* G */
     int64_t first, count;      /* this rank's micro-batches */
+    gathering gathering;
     int64_t described;         /* capacity of descriptions */
     description *descriptions; /* [count] */
     plumb_status failure;      /* of this rank's own gradients, with its message */

@@ -126,6 +126,9 @@ plumb_status plumb_parameters_hash(const plumb *p, char hash[33])
 plumb_status plumb_check_replicas(plumb *p)
 {
     PROPAGATE(handle_given(p));
+    if (p->phase == HANDLE_BROKEN) {
+        return handle_result(p, handle_expect(p, HANDLE_IDLE, "plumb_check_replicas"));
+    }
     char text[64] = "parameters_hash = ";
     plumb_status status = hash_values(p, text + strlen(text));
     status = agreement_verdict(exchange_communicator(p->exchange), status);

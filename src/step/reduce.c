@@ -27,20 +27,6 @@ enum {
 enum { FAILED_NOT, FAILED_WORK, FAILED_GRADIENT };
 enum { PER_MICRO_BATCH = 3 };
 
-typedef struct gathering {
-    int ranks;
-    int *counts, *displacements; /* doubles by rank */
-    double *mine, *all;
-} gathering;
-
-static void gathering_free(gathering *g)
-{
-    memory_free(&g->counts);
-    memory_free(&g->displacements);
-    memory_free(&g->mine);
-    memory_free(&g->all);
-}
-
 static int64_t share_of(const plumb *p, int rank, int64_t *first)
 {
     const share_order *order = exchange_order(p->exchange);
@@ -49,8 +35,10 @@ static int64_t share_of(const plumb *p, int rank, int64_t *first)
     return count;
 }
 
-static plumb_status gathering_make(const plumb *p, gathering *g)
+plumb_status reduce_prepare(plumb *p)
 {
+    gathering *g = &p->gathering;
+    reduce_free(p);
     g->ranks = exchange_order(p->exchange)->size;
     PROPAGATE(memory_zeroed(g->ranks, sizeof *g->counts, &g->counts));
     PROPAGATE(memory_zeroed(g->ranks, sizeof *g->displacements, &g->displacements));
@@ -65,6 +53,15 @@ static plumb_status gathering_make(const plumb *p, gathering *g)
     int rank = exchange_order(p->exchange)->rank;
     PROPAGATE(memory_zeroed(g->counts[rank], sizeof *g->mine, &g->mine));
     return memory_zeroed(total, sizeof *g->all, &g->all);
+}
+
+void reduce_free(plumb *p)
+{
+    gathering *g = &p->gathering;
+    memory_free(&g->counts);
+    memory_free(&g->displacements);
+    memory_free(&g->mine);
+    memory_free(&g->all);
 }
 
 /* Sums of squares of this rank's sums, block after block. */
@@ -203,59 +200,82 @@ static void sum_traffic(const plumb *p, const gathering *g, plumb_report *report
     report->overlap = overlap / g->ranks;
 }
 
-/* Per-sample norms of all ranks in the order of micro-batches: a second, rare collective. */
-static plumb_status gather_norms(plumb *p, gathering *g)
+/* How many norms each rank has, and where they go: ranks in line hold micro-batches in order. */
+static void count_norms(const plumb *p, int *counts, int *displacements)
 {
-    int64_t total = 0;
-    memory_free(&g->mine);
-    for (int rank = 0; rank < g->ranks; rank++) {
+    const gathering *g = &p->gathering;
+    const share_order *order = exchange_order(p->exchange);
+    int total = 0;
+    for (int place = 0; place < g->ranks; place++) {
+        int rank = order->rank_at[place];
         int64_t first;
         int64_t count = share_of(p, rank, &first);
         const double *line = g->all + g->displacements[rank] + HEADER_SIZE;
-        g->counts[rank] = 0;
+        counts[rank] = 0;
         for (int64_t k = 0; k < count; k++) {
-            g->counts[rank] += (int)line[PER_MICRO_BATCH * k + 2];
+            counts[rank] += (int)line[PER_MICRO_BATCH * k + 2];
         }
+        displacements[rank] = total;
+        total += counts[rank];
     }
-    /* Ranks in line hold micro-batches in order: displacements follow the line. */
-    const share_order *order = exchange_order(p->exchange);
-    for (int place = 0; place < g->ranks; place++) {
-        g->displacements[order->rank_at[place]] = (int)total;
-        total += g->counts[order->rank_at[place]];
-    }
-    memory_free(&g->all);
-    PROPAGATE(memory_allocate(g->counts[order->rank], sizeof *g->mine, &g->mine));
-    PROPAGATE(memory_allocate(total, sizeof *g->all, &g->all));
-    return memory_allocate(total, sizeof *p->sample_norms, &p->sample_norms);
 }
 
-static plumb_status share_norms(plumb *p, gathering *g, int64_t norm_count)
+/* This rank's norms to all: the doubles are exact, and become floats again on arrival. */
+static plumb_status send_norms(plumb *p, int64_t norm_count, const int *counts,
+                               const int *displacements, double *mine, double *all)
 {
-    if (norm_count == 0) {
-        return PLUMB_OK;
-    }
-    MPI_Comm communicator = exchange_communicator(p->exchange);
-    PROPAGATE(agreement_verdict(communicator, gather_norms(p, g)));
-    double *at = g->mine;
+    double *at = mine;
     for (int64_t k = 0; k < p->count; k++) {
         for (int64_t i = 0; i < p->descriptions[k].norm_count; i++) {
             *at++ = (double)p->descriptions[k].norms[i];
         }
     }
-    PROPAGATE(agreement_gather(communicator, g->mine, g->counts, g->displacements, g->all));
+    PROPAGATE(
+        agreement_gather(exchange_communicator(p->exchange), mine, counts, displacements, all));
     for (int64_t i = 0; i < norm_count; i++) {
-        p->sample_norms[i] = (float)g->all[i];
+        p->sample_norms[i] = (float)all[i];
     }
     p->sample_norm_count = norm_count;
     return PLUMB_OK;
 }
 
-static plumb_status agree(plumb *p, double start, gathering *g)
+/* Per-sample norms of all ranks in the order of micro-batches: a second, rare collective. */
+static plumb_status share_norms(plumb *p, int64_t norm_count)
 {
-    MPI_Comm communicator = exchange_communicator(p->exchange);
-    PROPAGATE(agreement_verdict(communicator, gathering_make(p, g)));
+    if (norm_count == 0) {
+        return PLUMB_OK;
+    }
+    const share_order *order = exchange_order(p->exchange);
+    int *counts = NULL; /* and behind them the displacements */
+    double *mine = NULL;
+    double *all = NULL;
+    plumb_status status = memory_zeroed(2 * (int64_t)order->size, sizeof *counts, &counts);
+    if (status == PLUMB_OK) {
+        count_norms(p, counts, counts + order->size);
+        status = memory_allocate(counts[order->rank], sizeof *mine, &mine);
+    }
+    if (status == PLUMB_OK) {
+        status = memory_allocate(norm_count, sizeof *all, &all);
+    }
+    if (status == PLUMB_OK) {
+        status = memory_allocate(norm_count, sizeof(float), &p->sample_norms);
+    }
+    status = agreement_verdict(exchange_communicator(p->exchange), status);
+    if (status == PLUMB_OK) {
+        status = send_norms(p, norm_count, counts, counts + order->size, mine, all);
+    }
+    memory_free(&counts);
+    memory_free(&mine);
+    memory_free(&all);
+    return status;
+}
+
+static plumb_status agree(plumb *p, double start)
+{
+    gathering *g = &p->gathering;
     fill_mine(p, start, g);
-    PROPAGATE(agreement_gather(communicator, g->mine, g->counts, g->displacements, g->all));
+    PROPAGATE(agreement_gather(exchange_communicator(p->exchange), g->mine, g->counts,
+                               g->displacements, g->all));
     PROPAGATE(judge(p, g));
     plumb_report *report = &p->report;
     int64_t norm_count;
@@ -265,7 +285,7 @@ static plumb_status agree(plumb *p, double start, gathering *g)
     double clip = p->options.clip_norm;
     bool clipped = clip > 0.0 && report->gradient_norm > clip;
     report->clip_factor = clipped ? clip / report->gradient_norm : 1.0;
-    return share_norms(p, g, norm_count);
+    return share_norms(p, norm_count);
 }
 
 static plumb_status reduce(plumb *p)
@@ -277,10 +297,7 @@ static plumb_status reduce(plumb *p)
                                .groups = p->groups};
     PROPAGATE(gradients_complete(p));
     PROPAGATE(exchange_deliver(p->exchange));
-    gathering g = {0};
-    plumb_status status = agree(p, start, &g);
-    gathering_free(&g);
-    return status;
+    return agree(p, start);
 }
 
 plumb_status reduce_check_report(const plumb_report *report)

@@ -92,7 +92,7 @@ static json_t *compose(const metrics_line *line)
     return object;
 }
 
-/* One write, unless the system takes less; what arrived of a line that does not fit is taken back. */
+/* One write, unless the system takes less; what arrived of a line that does not fit is undone. */
 static bool append(metrics *m, const char *text, size_t length)
 {
     size_t done = 0;
