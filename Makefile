@@ -46,8 +46,8 @@ OPTIMISATION := -O3
 endif
 
 CPPFLAGS_ALL := -Iinclude -Isrc $(HEADERS) $(CPPFLAGS)
-CFLAGS_ALL := -std=c11 $(OPTIMISATION) -ffp-contract=off -fno-math-errno -g -fPIC -fno-semantic-interposition \
-              $(SANITIZERS) $(WARNINGS) $(CFLAGS)
+CFLAGS_ALL := -std=c11 $(OPTIMISATION) -ffp-contract=off -fno-math-errno -g -fPIC \
+              -fno-semantic-interposition $(SANITIZERS) $(WARNINGS) $(CFLAGS)
 COMPILE := $(MPICC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)
 LINK := $(MPICC) $(SANITIZERS) $(LDFLAGS)
 # Commands are shown by a word and the file they make; V=1 shows them whole.
@@ -66,7 +66,7 @@ OWN_HEADERS := $(wildcard include/*.h src/*/*.h mpi_tests/support/*.h)
 C_SOURCES := $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(wildcard mpi_tests/support/*.c) \
              $(TEST_SOURCES) $(wildcard docs/*.c)
 SHELL_SOURCES := .ci/run $(TEST_SCRIPTS) $(wildcard mpi_tests/support/*.sh) \
-                 $(shell grep -lE '^\#!.*(ba)?sh' scripts/* 2>/dev/null)
+                 $(shell grep -lE '^\#!.*(ba)?sh' scripts/* scripts/*/* 2>/dev/null)
 
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(LIBRARY_SOURCES))
@@ -96,39 +96,41 @@ all: library $(PROGRAM) ## build the libraries and the program (default)
 
 library: $(STATIC) $(SHARED_NAMES:%=$(BUILD)/%) ## build libplumb.a and libplumb.so only
 
-# A change of compiler or flags rebuilds everything.
-$(BUILD)/flags: FORCE
+# A change of compiler or flags rebuilds everything; a source that came or went, what is linked.
+$(BUILD)/flags: NOW = $(COMPILE) | $(LINK)
+$(BUILD)/files: NOW = $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(SUPPORT_SOURCES)
+$(BUILD)/flags $(BUILD)/files: FORCE
 	@mkdir -p $(BUILD)
-	@echo '$(COMPILE) | $(LINK)' | cmp -s - $@ || echo '$(COMPILE) | $(LINK)' >$@
+	@echo '$(NOW)' | cmp -s - $@ || echo '$(NOW)' >$@
 
 $(BUILD)/objects/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile)$(COMPILE) $(if $(filter mpi_tests/%,$<),-Impi_tests) -MMD -MP -c $< -o $@
 
 # One relocatable object whose only global symbols are plumb_*: internal names cannot clash.
-$(STATIC): $(LIBRARY_OBJECTS)
-	$(call say,archive)ld -r -o $@.o $^ && \
+$(STATIC): $(LIBRARY_OBJECTS) $(BUILD)/files
+	$(call say,archive)ld -r -o $@.o $(LIBRARY_OBJECTS) && \
 	    objcopy --wildcard --keep-global-symbol='plumb_*' $@.o && \
 	    rm -f $@ && ar rcs $@ $@.o && rm $@.o
 
 $(BUILD)/libplumb.map: $(BUILD)/flags
 	@echo '{ global: plumb_*; local: *; };' >$@
 
-$(SHARED): $(LIBRARY_OBJECTS) $(BUILD)/libplumb.map
-	$(call say,link)$(LINK) -shared -Wl,-soname,libplumb.so.$(MAJOR) -Wl,--version-script=$(BUILD)/libplumb.map \
-	    -o $@ $(LIBRARY_OBJECTS) $(CORE_LIBS)
+$(SHARED): $(LIBRARY_OBJECTS) $(BUILD)/libplumb.map $(BUILD)/files
+	$(call say,link)$(LINK) -shared -Wl,-soname,libplumb.so.$(MAJOR) \
+	    -Wl,--version-script=$(BUILD)/libplumb.map -o $@ $(LIBRARY_OBJECTS) $(CORE_LIBS)
 
 $(BUILD)/libplumb.so $(BUILD)/libplumb.so.$(MAJOR): $(SHARED)
 	@ln -sf $(notdir $<) $@
 
 # The static library keeps the program to the public interface: nothing else can be linked.
-$(PROGRAM): $(PROGRAM_OBJECTS) $(SANITIZER_OBJECT) $(STATIC)
-	$(call say,link)$(LINK) -o $@ $^ $(CORE_LIBS) $(PROGRAM_LIBS)
+$(PROGRAM): $(PROGRAM_OBJECTS) $(SANITIZER_OBJECT) $(STATIC) $(BUILD)/files
+	$(call say,link)$(LINK) -o $@ $(filter %.o %.a,$^) $(CORE_LIBS) $(PROGRAM_LIBS)
 
 $(INTERNAL): $(LIBRARY_OBJECTS) $(filter-out $(BUILD)/objects/src/app/%,$(PROGRAM_OBJECTS))
 $(SUPPORT): $(SUPPORT_OBJECTS)
-$(INTERNAL) $(SUPPORT):
-	$(call say,archive)rm -f $@ && ar qcs $@ $^
+$(INTERNAL) $(SUPPORT): $(BUILD)/files
+	$(call say,archive)rm -f $@ && ar qcs $@ $(filter %.o,$^)
 
 $(BUILD)/tests/%: $(BUILD)/objects/mpi_tests/%.o $(SANITIZER_OBJECT) $(SUPPORT) $(INTERNAL)
 	@mkdir -p $(@D)
@@ -224,7 +226,8 @@ clean: ## remove the build folders
 # ---- Telling ---------------------------------------------------------------------------------
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
-	@echo 'Variables: BUILD MPICC CFLAGS LDFLAGS STRICT=1 SANITIZE=1 PREFIX DESTDIR LIBDIR search TEST_OPTIONS V=1'
+	@echo 'Variables: BUILD MPICC CFLAGS LDFLAGS STRICT=1 SANITIZE=1 PREFIX DESTDIR LIBDIR search' \
+	    'TEST_OPTIONS V=1'
 
 info: ## print the configuration
 	@printf '%-16s %s\n' version '$(VERSION)' build '$(BUILD)' program '$(PROGRAM)' \

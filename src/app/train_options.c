@@ -98,7 +98,7 @@ static const option entries[] = {
      .kind = OPTION_REAL,
      .offset = AT(learning_rate),
      .unit = "RATE",
-     .initial_note = "muon 0.01, adamw 0.002, sgd 0.1",
+     .initial_note = "muon 0.02, adamw 0.003, sgd 0.1",
      .lowest = 0,
      .highest = 1e6,
      .help = "Peak rate of --optimizer."},
@@ -106,7 +106,7 @@ static const option entries[] = {
      .kind = OPTION_REAL,
      .offset = AT(adamw_learning_rate),
      .unit = "RATE",
-     .initial_note = "0.002",
+     .initial_note = "0.003",
      .lowest = 0,
      .highest = 1e6,
      .help = "With muon: peak rate of what AdamW updates."},
@@ -384,7 +384,7 @@ static void decide_model(train_options *o)
 
 static void decide_optimizer(train_options *o)
 {
-    static const double rates[] = {0.1, 0.002, 0.01};
+    static const double rates[] = {0.1, 0.003, 0.02};
     plumb_parameter_options usual;
     if (plumb_parameter_options_init(&usual, sizeof usual, (plumb_optimizer)o->optimizer) !=
         PLUMB_OK) {
