@@ -214,7 +214,8 @@ install: all ## install below PREFIX (default /usr/local), staged in DESTDIR
 	ln -sf libplumb.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libplumb.so
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/plumb
 	echo "$$PKG_CONFIG_FILE" >$(DESTDIR)$(LIBDIR)/pkgconfig/plumb.pc
-	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.md docs/*.c) $(DOCUMENTS)
+	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md) $(DOCUMENTS)
+	cp -R docs hostfiles $(DOCUMENTS)/
 
 uninstall: ## remove what install put there
 	rm -f $(INSTALLED)

@@ -11,7 +11,7 @@
 
 enum { MOST_RANKS = 24 };
 
-/* Ranks dealt over `nodes` hosts like cards, so that neighbours in line are no neighbours in rank. */
+/* Ranks dealt over `nodes` hosts like cards: neighbours in line are no neighbours in rank. */
 typedef struct machine {
     share_order order;
     int position_of[MOST_RANKS], rank_at[MOST_RANKS];

@@ -139,6 +139,26 @@ START_TEST(changing_totals)
 }
 END_TEST
 
+/* Messages arrive early and late, while lanes are free and while they are not. */
+START_TEST(uneven_pace)
+{
+    for (int i = 0; i < 4; i++) {
+        exact_run r;
+        exact_run_init(&r);
+        r.steps = 3;
+        r.totals[1] = 13;
+        r.uneven_pace = true;
+        r.unequal_samples = true;
+        r.descending = i % 2 == 1;
+        r.options.owners = i < 2 ? PLUMB_OWNERS_SHARDED : PLUMB_OWNERS_RANK0;
+        r.options.bucket_elements = 4096;
+        fault.window_bytes = i % 2 == 0 ? 1 : 40000;
+        expect_exact(&r);
+        fault.window_bytes = 0;
+    }
+}
+END_TEST
+
 START_TEST(nothing_is_left)
 {
     int64_t allocations = -1;
@@ -158,6 +178,7 @@ int main(int argc, char **argv)
     test_add(suite, "clipping", clipping);
     test_add(suite, "per-sample norms", per_sample_norms);
     test_add(suite, "changing totals", changing_totals);
+    test_add(suite, "uneven pace", uneven_pace);
     test_add(suite, "nothing is left", nothing_is_left);
     return test_run_mpi(suite, &argc, &argv);
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "exchange/fault.h"
 #include "support/exact_run.h"
 #include "support/miniature.h"
 #include "support/test.h"
@@ -35,6 +36,35 @@ START_TEST(reversed_ranks)
     miniature_run(reversed, &m, &mirrored);
     test_all(straight.status == PLUMB_OK && strcmp(straight.hash, mirrored.hash) == 0);
     MPI_Comm_free(&reversed);
+}
+END_TEST
+
+/* Ranks dealt over two and three hosts: micro-batches then do not lie in order of ranks. */
+START_TEST(several_hosts)
+{
+    miniature m;
+    miniature_init(&m);
+    m.unequal_samples = true;
+    m.pipeline = PLUMB_PIPELINE_NORMALISED_WITH_NORM;
+    m.options.groups = 4;
+    miniature_result one;
+    miniature_run(MPI_COMM_WORLD, &m, &one);
+    test_all(one.status == PLUMB_OK);
+    for (int nodes = 2; nodes <= 3; nodes++) {
+        fault.pretended_nodes = nodes;
+        exact_run r;
+        exact_run_init(&r);
+        r.steps = 2;
+        r.totals[1] = 13;
+        r.unequal_samples = true;
+        r.norms = true;
+        bool held = exact_run_holds(MPI_COMM_WORLD, &r, NULL);
+        miniature_result several;
+        miniature_run(MPI_COMM_WORLD, &m, &several);
+        fault.pretended_nodes = 0;
+        test_all(held);
+        test_all(strcmp(one.hash, several.hash) == 0);
+    }
 }
 END_TEST
 
@@ -163,6 +193,7 @@ int main(int argc, char **argv)
 {
     Suite *suite = suite_create("handles");
     test_add(suite, "reversed ranks", reversed_ranks);
+    test_add(suite, "several hosts", several_hosts);
     test_add(suite, "parts of the ranks", parts_of_the_ranks);
     test_add(suite, "two handles", two_handles);
     test_add(suite, "fortran", fortran);

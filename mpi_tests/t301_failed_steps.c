@@ -72,6 +72,27 @@ static plumb_status infinite(trial *t)
     return step_with(t, 2, 5, 3, -INFINITY);
 }
 
+/* In the library's own memory, which is not copied. */
+static plumb_status nan_in_place(trial *t)
+{
+    int64_t first = 0;
+    int64_t count = 0;
+    plumb_status status = plumb_begin_step(t->p, TRIAL_TOTAL);
+    plumb_share(t->p, TRIAL_TOTAL, &first, &count);
+    for (int64_t k = first; k < first + count; k++) {
+        for (int i = 0; i < TRIAL_PARAMETERS && status == PLUMB_OK; i++) {
+            float *gradient = NULL;
+            status = plumb_gradient_buffer(t->p, i, &gradient);
+            if (status == PLUMB_OK) {
+                trial_gradient(99, k, i, gradient);
+                gradient[trial_elements(i) - 1] = i == 1 && k == 0 ? (float)NAN : 0.0f;
+                status = plumb_accumulate(t->p, i, k, gradient);
+            }
+        }
+    }
+    return status == PLUMB_OK ? plumb_end_step(t->p, 0.03, NULL) : status;
+}
+
 static plumb_status sum_overflows(trial *t)
 {
     return step_with(t, 1, -1, 4096, 3e38f);
@@ -252,6 +273,7 @@ START_TEST(gradients)
     expect(nan_on_last_rank, PLUMB_ERROR_NONFINITE, part);
     expect(nan_on_first_rank, PLUMB_ERROR_NONFINITE,
            "\"matrix\" is not finite (rank 0, micro-batch 0)");
+    expect(nan_in_place, PLUMB_ERROR_NONFINITE, "\"vector\" is not finite (rank 0, micro-batch 0)");
     snprintf(part, sizeof part, "\"row\" is not finite (rank %d, micro-batch 5)",
              5 * size_of_world() / TRIAL_TOTAL);
     expect(infinite, PLUMB_ERROR_NONFINITE, part);
@@ -318,6 +340,7 @@ static plumb_status open_by_group(trial *t, plumb_pipeline pipeline)
     plumb_options options;
     trial_options(t, &options);
     options.groups = 2;
+    options.owners = PLUMB_OWNERS_RANK0; /* so that the last rank holds no group */
     plumb_status status = trial_create(t, &options);
     for (int i = 0; i < TRIAL_PARAMETERS && status == PLUMB_OK; i++) {
         plumb_parameter_options one;

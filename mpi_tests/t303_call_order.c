@@ -170,6 +170,45 @@ START_TEST(descriptions)
 }
 END_TEST
 
+/* The next step starts without descriptions, weights included. */
+START_TEST(descriptions_end_with_the_step)
+{
+    trial t;
+    char clean[33];
+    char hash[33];
+    const float *all = NULL;
+    const float norm = 1.0f;
+    int64_t count = -1;
+    test_all(trial_open(&t, NULL) == PLUMB_OK);
+    for (int i = 0; i < 2; i++) {
+        test_all(plumb_begin_step(t.p, TRIAL_TOTAL) == PLUMB_OK);
+        int64_t k = first_of(&t);
+        test_all(i > 0 || plumb_describe_micro_batch(t.p, k, 3.0, 5.0, &norm, 1) == PLUMB_OK);
+        test_all(trial_give(&t, i, TRIAL_TOTAL) == PLUMB_OK);
+        plumb_report report = {.size = sizeof report};
+        test_all(plumb_end_step(t.p, i == 0 ? 0.0 : 0.03, &report) == PLUMB_OK);
+        test_all(report.samples == TRIAL_TOTAL + (i == 0 ? 2.0 * t.size : 0.0));
+        test_all((report.loss == 0.0) == (i == 1));
+        test_all(plumb_sample_norms(t.p, &all, &count) == PLUMB_OK);
+        test_all(count == (i == 0 ? t.size : 0));
+    }
+    /* Weights of the second step were plain: its first micro-batches may be described so. */
+    test_all(trial_hash(&t, hash));
+    test_all(trial_close(&t));
+    test_all(trial_open(&t, NULL) == PLUMB_OK);
+    for (int i = 0; i < 2; i++) {
+        test_all(plumb_begin_step(t.p, TRIAL_TOTAL) == PLUMB_OK);
+        int64_t k = first_of(&t);
+        double samples = i == 0 ? 3.0 : 1.0;
+        test_all(plumb_describe_micro_batch(t.p, k, samples, 0.0, NULL, 0) == PLUMB_OK);
+        test_all(trial_give(&t, i, TRIAL_TOTAL) == PLUMB_OK);
+        test_all(plumb_end_step(t.p, i == 0 ? 0.0 : 0.03, NULL) == PLUMB_OK);
+    }
+    test_all(trial_hash(&t, clean) && strcmp(hash, clean) == 0);
+    test_all(trial_close(&t));
+}
+END_TEST
+
 START_TEST(parameters)
 {
     trial t;
@@ -265,6 +304,7 @@ int main(int argc, char **argv)
     test_add(suite, "foreign micro-batches", foreign_micro_batches);
     test_add(suite, "wrong arguments", wrong_arguments);
     test_add(suite, "descriptions", descriptions);
+    test_add(suite, "descriptions end with the step", descriptions_end_with_the_step);
     test_add(suite, "parameters", parameters);
     test_add(suite, "shares", shares);
     test_add(suite, "nulls", nulls);

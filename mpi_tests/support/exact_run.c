@@ -1,12 +1,15 @@
 /*
  * Runs with exact results and their plain reference (exact_run.h).
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include "support/exact_run.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "support/test.h"
 
@@ -114,6 +117,15 @@ static plumb_status give_one(const exact_run *r, int step, int64_t k, int i, plu
     return status;
 }
 
+/* Up to half a millisecond, different for every rank, step, micro-batch and parameter. */
+static plumb_status rest(int step, int64_t k, int i, plumb *p)
+{
+    float part = test_value((uint64_t)step, (uint64_t)k, (uint64_t)i);
+    struct timespec pause = {.tv_nsec = part > 0.0f ? (long)(part * 500000.0f) : 0};
+    nanosleep(&pause, NULL);
+    return plumb_progress(p);
+}
+
 static plumb_status describe_one(const exact_run *r, int64_t k, plumb *p)
 {
     float norms[3];
@@ -134,6 +146,9 @@ plumb_status exact_model_give(const exact_run *r, int step, plumb *p)
         status = describe_one(r, k, p);
         for (int i = EXACT_PARAMETERS - 1; i >= 0 && status == PLUMB_OK; i--) {
             status = give_one(r, step, k, i, p);
+            if (status == PLUMB_OK && r->uneven_pace) {
+                status = rest(step, k, i, p);
+            }
         }
     }
     return status;

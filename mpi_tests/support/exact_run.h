@@ -19,6 +19,7 @@ typedef struct exact_run {
     bool unequal_samples;        /* micro-batch k has 1 + k % 4 samples, else nominal_samples */
     bool norms;                  /* micro-batch k comes with k % 3 per-sample norms */
     bool own_memory, descending;
+    bool uneven_pace; /* ranks rest for different times between gradients, and poll */
 } exact_run;
 
 /* Defaults: one step of 8 micro-batches. */

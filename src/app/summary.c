@@ -180,8 +180,9 @@ static void print_table(const training *t, const char *status, const char *reaso
     printf("parameters       %" PRId64 " in %d arrays, %s owners\n", value_count(t),
            t->workload->parameter_count, train_option_word(o, "owners"));
     printf("batch            %" PRId64 " micro-batches of %" PRId64 ", %" PRId64
-           " groups, on %d ranks\n",
-           o->micro_batches, o->micro_batch_size, train_options_groups(o), t->ranks.count);
+           " groups, on %d rank%s\n",
+           o->micro_batches, o->micro_batch_size, train_options_groups(o), t->ranks.count,
+           t->ranks.count == 1 ? "" : "s");
     printf("steps            %" PRId64 " of %" PRId64 ", %s%s%s\n", t->totals.steps, o->steps,
            status, reason != NULL ? ": " : "", reason != NULL ? reason : "");
     print_losses(t);

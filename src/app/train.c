@@ -55,6 +55,13 @@ static void log_line(void *context, plumb_log_level level, const char *line)
     }
 }
 
+static int exit_code_of(int reason)
+{
+    return reason == WORKLOAD_WRONG_OPTIONS ? EXIT_USAGE
+           : reason == WORKLOAD_WRONG_DATA  ? EXIT_DATA
+                                            : EXIT_LIBRARY;
+}
+
 static void create_workload(training *t)
 {
     const train_options *o = t->options;
@@ -70,12 +77,12 @@ static void create_workload(training *t)
                    ? workload_create_gpt(&options, &t->workload, message, sizeof message)
                    : workload_create_mlp(&options, &t->workload, message, sizeof message);
     if (code != 0) {
-        failure_set(&t->failure, EXIT_DATA, "%s", message);
+        failure_set(&t->failure, exit_code_of(code), "%s", message);
     }
     if (ranks_agree(&t->ranks, &t->failure) == EXIT_OK) {
         /* Files of one name may differ between hosts. */
-        snprintf(message, sizeof message, "held-out units of %.300s = %" PRId64 "\n", o->data,
-                 t->workload->held_out_units);
+        snprintf(message, sizeof message, "content of %.300s = %016" PRIx64 "\n", o->data,
+                 t->workload->data_hash);
         ranks_compare(&t->ranks, message, &t->failure);
     }
 }

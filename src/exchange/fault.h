@@ -12,6 +12,7 @@ typedef struct fault_settings {
     bool order_depends_on_ranks; /* the summation tree's splits follow the rank count */
     int fail_message_after;      /* that many messages from now the next one fails; 0: never */
     int64_t window_bytes;        /* memory for arriving messages; 0: the default */
+    int pretended_nodes; /* ranks are dealt over that many hosts in turn; 0: the real ones */
 } fault_settings;
 
 /* All zero unless a test writes to it. */

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 /* context + 1 bytes of text into row `sequence` of inputs and of targets. */
 static void load_sequence(gpt *model, int64_t sequence, const unsigned char *bytes)
@@ -122,22 +123,24 @@ int workload_create_gpt(const workload_options *options, workload **w, char *mes
     gpt *model;
     *w = NULL;
     if (gpt_check_options(options, message, message_size) != 0) {
-        return 1;
+        return WORKLOAD_WRONG_OPTIONS;
     }
     if (options->data == NULL) {
         snprintf(message, message_size, "--data is missing: a text file to train on");
-        return 1;
+        return WORKLOAD_WRONG_OPTIONS;
     }
     if (text_read(options->data, &data, message, message_size) != 0) {
-        return 1;
+        return WORKLOAD_WRONG_DATA;
     }
     if (text_check(&data, options->data, options->context, message, message_size) != 0) {
         text_free(&data);
-        return 1;
+        return WORKLOAD_WRONG_DATA;
     }
+    uint64_t hash = XXH3_64bits(data.bytes, (size_t)data.count);
     if (gpt_create(options, &data, &model, message, message_size) != 0) {
-        return 1;
+        return WORKLOAD_NO_MEMORY;
     }
+    model->base.data_hash = hash;
     *w = &model->base;
     return 0;
 }

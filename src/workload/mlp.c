@@ -155,12 +155,12 @@ static int check_option(const char *name, int64_t value, int64_t highest, char *
 static int check_options(const workload_options *options, char *message, size_t message_size)
 {
     if (options->data == NULL) {
-        snprintf(message, message_size, "data: a folder of IDX files is needed");
+        snprintf(message, message_size, "--data is missing: a folder of IDX files");
         return 1;
     }
-    return check_option("layers", options->layers, MOST_LAYERS, message, message_size) != 0 ||
-           check_option("width", options->width, MOST_WIDTH, message, message_size) != 0 ||
-           check_option("micro_batch_size", options->micro_batch_size, MOST_SAMPLES, message,
+    return check_option("--layers", options->layers, MOST_LAYERS, message, message_size) != 0 ||
+           check_option("--width", options->width, MOST_WIDTH, message, message_size) != 0 ||
+           check_option("--micro-batch-size", options->micro_batch_size, MOST_SAMPLES, message,
                         message_size) != 0;
 }
 
@@ -237,21 +237,26 @@ int workload_create_mlp(const workload_options *options, workload **w, char *mes
 {
     *w = NULL;
     if (check_options(options, message, message_size) != 0) {
-        return 1;
+        return WORKLOAD_WRONG_OPTIONS;
     }
     mlp *m = calloc(1, sizeof *m);
     if (m == NULL) {
-        return no_memory(message, message_size);
+        no_memory(message, message_size);
+        return WORKLOAD_NO_MEMORY;
     }
     m->base.kind = &mlp_kind;
     m->base.options = *options;
     m->base.unit_name = "image";
-    if (mlp_images_read(options->data, &m->images, message, message_size) != 0 ||
-        make_network(m, message, message_size) != 0 ||
+    if (mlp_images_read(options->data, &m->images, message, message_size) != 0) {
+        mlp_destroy(&m->base);
+        return WORKLOAD_WRONG_DATA;
+    }
+    if (make_network(m, message, message_size) != 0 ||
         make_parameters(m, message, message_size) != 0) {
         mlp_destroy(&m->base);
-        return 1;
+        return WORKLOAD_NO_MEMORY;
     }
+    m->base.data_hash = mlp_images_hash(&m->images);
     m->base.held_out_units = (m->images.test.count + HELD_OUT_BLOCK - 1) / HELD_OUT_BLOCK;
     *w = &m->base;
     return 0;

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 /* As many labels as images, and no label out of range. */
 static int check_labels(const mlp_image_set *set, char *message, size_t message_size)
@@ -99,4 +100,18 @@ void mlp_images_fetch(const mlp_images *images, const mlp_image_set *set, int64_
         values[i] = images->scaled[bytes[i]];
     }
     *label = set->labels.bytes[index];
+}
+
+/* One array's hash, seeded by those before it. */
+static uint64_t add_hash(uint64_t hash, const idx_array *array)
+{
+    return XXH3_64bits_withSeed(array->bytes, (size_t)array->count, hash);
+}
+
+uint64_t mlp_images_hash(const mlp_images *images)
+{
+    uint64_t hash = add_hash(0, &images->train.images);
+    hash = add_hash(hash, &images->train.labels);
+    hash = add_hash(hash, &images->test.images);
+    return add_hash(hash, &images->test.labels);
 }

@@ -29,6 +29,9 @@ int mlp_images_read(const char *folder, mlp_images *images, char *message, size_
 
 void mlp_images_free(mlp_images *images);
 
+/* XXH3 of both sets' images and labels. */
+uint64_t mlp_images_hash(const mlp_images *images);
+
 /* Image `index` of `set` as `pixels` floats, and its label. */
 void mlp_images_fetch(const mlp_images *images, const mlp_image_set *set, int64_t index,
                       float *values, uint8_t *label);

@@ -79,12 +79,17 @@ struct workload {
     int64_t held_out_units;
     const char *unit_name;  /* "token" or "image": what losses are per */
     double flops_per_token; /* model flops, forward and backward */
+    uint64_t data_hash;     /* XXH3 of the data as read: equal files, equal hashes */
     char message[512];
 };
 
+/* Why a workload could not be made: whose mistake it is. */
+enum { WORKLOAD_WRONG_OPTIONS = 1, WORKLOAD_WRONG_DATA = 2, WORKLOAD_NO_MEMORY = 3 };
+
 /*
- * Makes a workload: reads the data, sets the initial values (keyed by seed). On failure *w is NULL
- * and `message` (of `message_size` bytes) holds one line that names file or option and the reason.
+ * Makes a workload: reads the data, sets the initial values (keyed by seed). Returns 0 or one of
+ * the reasons above; then *w is NULL and `message` (of `message_size` bytes) holds one line that
+ * names file or option and what is wrong.
  */
 int workload_create_gpt(const workload_options *options, workload **w, char *message,
                         size_t message_size);
