@@ -18,11 +18,12 @@ static workload_options good(const char *path)
                               .seed = 1};
 }
 
-static void expect_refusal(const workload_options *options, const char *first, const char *second)
+static void expect_refusal(int reason, const workload_options *options, const char *first,
+                           const char *second)
 {
     workload *w = (workload *)&w;
     char message[512] = "";
-    ck_assert_int_eq(workload_create_gpt(options, &w, message, sizeof message), 1);
+    ck_assert_int_eq(workload_create_gpt(options, &w, message, sizeof message), reason);
     ck_assert_ptr_null(w);
     ck_assert_msg(strstr(message, first) != NULL, "no '%s' in: %s", first, message);
     ck_assert_msg(strstr(message, second) != NULL, "no '%s' in: %s", second, message);
@@ -36,23 +37,23 @@ START_TEST(options_out_of_range)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         workload_options o = good(data.path);
         o.layers = wrong[i];
-        expect_refusal(&o, "--layers", "range");
+        expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--layers", "range");
         o = good(data.path);
         o.width = wrong[i];
-        expect_refusal(&o, "--width", "range");
+        expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--width", "range");
         o = good(data.path);
         o.heads = wrong[i];
-        expect_refusal(&o, "--heads", "range");
+        expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--heads", "range");
         o = good(data.path);
         o.context = wrong[i];
-        expect_refusal(&o, "--context", "range");
+        expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--context", "range");
         o = good(data.path);
         o.micro_batch_size = wrong[i];
-        expect_refusal(&o, "--micro-batch-size", "range");
+        expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--micro-batch-size", "range");
     }
     workload_options o = good(data.path);
     o.context = 1;
-    expect_refusal(&o, "--context 1 ", "2 to");
+    expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--context 1 ", "2 to");
     fixture_text_remove(&data);
 }
 END_TEST
@@ -62,9 +63,9 @@ START_TEST(width_not_divisible_by_heads)
     fixture_text data = fixture_text_create(1000);
     workload_options o = good(data.path);
     o.heads = 3;
-    expect_refusal(&o, "--width 8", "--heads 3");
+    expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--width 8", "--heads 3");
     o.heads = 16;
-    expect_refusal(&o, "--width 8", "--heads 16");
+    expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--width 8", "--heads 16");
     fixture_text_remove(&data);
 }
 END_TEST
@@ -72,17 +73,17 @@ END_TEST
 START_TEST(missing_and_short_texts)
 {
     workload_options o = good(NULL);
-    expect_refusal(&o, "--data", "missing");
+    expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--data", "missing");
     o = good("/tmp/plumb-no-such-file");
-    expect_refusal(&o, "/tmp/plumb-no-such-file", "No such file");
+    expect_refusal(WORKLOAD_WRONG_DATA, &o, "/tmp/plumb-no-such-file", "No such file");
     o = good("/tmp");
-    expect_refusal(&o, "/tmp", "directory");
+    expect_refusal(WORKLOAD_WRONG_DATA, &o, "/tmp", "directory");
     o = good("/dev/null");
-    expect_refusal(&o, "/dev/null", "empty");
+    expect_refusal(WORKLOAD_WRONG_DATA, &o, "/dev/null", "empty");
     fixture_text data = fixture_text_create(49);
     o = good(data.path);
-    expect_refusal(&o, data.path, "49 bytes");
-    expect_refusal(&o, "4 held out", "--context + 1 = 5");
+    expect_refusal(WORKLOAD_WRONG_DATA, &o, data.path, "49 bytes");
+    expect_refusal(WORKLOAD_WRONG_DATA, &o, "4 held out", "--context + 1 = 5");
     fixture_text_remove(&data);
 }
 END_TEST
@@ -111,7 +112,7 @@ START_TEST(more_memory_than_there_is)
     o.heads = 1024;
     o.context = 16384;
     o.micro_batch_size = 1024;
-    expect_refusal(&o, "not enough memory", "--micro-batch-size");
+    expect_refusal(WORKLOAD_NO_MEMORY, &o, "not enough memory", "--micro-batch-size");
     fixture_text_remove(&data);
 }
 END_TEST

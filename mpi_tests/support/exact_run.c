@@ -297,6 +297,18 @@ static bool succeeded(const plumb *p, plumb_status status)
     return status == PLUMB_OK;
 }
 
+/* A rank that cannot give its gradients still ends the step: the others wait for it. */
+static plumb_status take_step(const exact_run *r, int step, plumb *p, plumb_report *report)
+{
+    plumb_status status = plumb_begin_step(p, r->totals[step]);
+    if (status == PLUMB_OK) {
+        plumb_status given = exact_model_give(r, step, p);
+        status = plumb_end_step(p, 1.0, report);
+        status = given != PLUMB_OK ? given : status;
+    }
+    return status;
+}
+
 bool exact_run_holds(MPI_Comm communicator, const exact_run *r, plumb_report *last)
 {
     plumb *p = NULL;
@@ -306,9 +318,7 @@ bool exact_run_holds(MPI_Comm communicator, const exact_run *r, plumb_report *la
                 succeeded(p, exact_model_register(&m, p));
     for (int step = 0; step < r->steps && good; step++) {
         plumb_report report = {.size = sizeof report};
-        good = succeeded(p, plumb_begin_step(p, r->totals[step])) &&
-               succeeded(p, exact_model_give(r, step, p)) &&
-               succeeded(p, plumb_end_step(p, 1.0, &report));
+        good = succeeded(p, take_step(r, step, p, &report));
         if (good) {
             exact_model_step(r, step, &m);
             bool same = same_everywhere(communicator, &report);

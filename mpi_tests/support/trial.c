@@ -127,10 +127,10 @@ plumb_status trial_step(trial *t, int step)
 {
     plumb_status status = plumb_begin_step(t->p, TRIAL_TOTAL);
     if (status == PLUMB_OK) {
-        status = trial_give(t, step, TRIAL_TOTAL);
-    }
-    if (status == PLUMB_OK) {
+        /* A rank that cannot give its gradients still ends the step: the others wait for it. */
+        plumb_status given = trial_give(t, step, TRIAL_TOTAL);
         status = plumb_end_step(t->p, 0.03, NULL);
+        status = given != PLUMB_OK ? given : status;
     }
     if (status != PLUMB_OK) {
         fprintf(stderr, "step %d: %s\n", step, plumb_error_message(t->p));
