@@ -17,9 +17,10 @@ static void expect_same(const miniature *m, int ranks, const char *hash, const c
     miniature_result result;
     miniature_run_on(ranks, m, &result);
     bool ok = result.status == PLUMB_OK && strcmp(result.hash, hash) == 0;
-    ck_assert_msg(test_agree(ok), "%s on %d ranks, K=%lld G=%d owners=%d pipeline=%d: %s %s, not %s",
-                  what, ranks, (long long)m->micro_batches, m->options.groups,
-                  (int)m->options.owners, (int)m->pipeline, result.message, result.hash, hash);
+    ck_assert_msg(test_agree(ok),
+                  "%s on %d ranks, K=%lld G=%d owners=%d pipeline=%d: %s %s, not %s", what, ranks,
+                  (long long)m->micro_batches, m->options.groups, (int)m->options.owners,
+                  (int)m->pipeline, result.message, result.hash, hash);
 }
 
 static void reference(const miniature *m, char hash[33])
@@ -48,8 +49,8 @@ START_TEST(groups)
     static const struct {
         int64_t micro_batches;
         int groups;
-    } shapes[] = {{8, 0}, {8, 1}, {8, 2}, {8, 4}, {12, 0}, {12, 1},
-                  {12, 2}, {12, 3}, {12, 4}, {12, 12}, {9, 3}, {21, 7}};
+    } shapes[] = {{8, 0},  {8, 1},  {8, 2},  {8, 4},   {12, 0}, {12, 1},
+                  {12, 2}, {12, 3}, {12, 4}, {12, 12}, {9, 3},  {21, 7}};
     miniature m;
     miniature_init(&m);
     m.steps = 2;

@@ -90,8 +90,7 @@ static void start(run *r, plumb_pipeline pipeline, int groups)
         int id;
         snprintf(name, sizeof name, "w%d", i);
         r->values[i] = calloc(SIZE, sizeof(float));
-        plumb_status status =
-            plumb_add_parameter(r->p, name, ROWS, COLS, r->values[i], &muon, &id);
+        plumb_status status = plumb_add_parameter(r->p, name, ROWS, COLS, r->values[i], &muon, &id);
         ck_assert_msg(status == PLUMB_OK && id == i, "%s", plumb_error_message(r->p));
     }
 }
@@ -109,8 +108,8 @@ static bool give_gradients(run *r, const double *gradient, int step, int groups)
             double sign = i % 2 == 0 ? 1.0 : -1.0;
             uint64_t key = (uint64_t)(step * REPLICATES + i) / 2;
             for (int e = 0; e < SIZE; e++) {
-                values[e] = (float)(gradient[e] +
-                                    sign * noise(key, (uint64_t)k, e / COLS, e % COLS));
+                values[e] =
+                    (float)(gradient[e] + sign * noise(key, (uint64_t)k, e / COLS, e % COLS));
             }
             ok &= plumb_accumulate(r->p, i, k, values) == PLUMB_OK;
         }

@@ -60,8 +60,8 @@ static plumb_status add_parameters(plumb *p, const miniature *m, model *w)
             w->values[i][e] = test_value(1, (uint64_t)i, (uint64_t)e);
         }
         int id;
-        plumb_status status = plumb_add_parameter(p, shapes[i].name, shapes[i].rows,
-                                                  shapes[i].cols, w->values[i], &options, &id);
+        plumb_status status = plumb_add_parameter(p, shapes[i].name, shapes[i].rows, shapes[i].cols,
+                                                  w->values[i], &options, &id);
         if (status != PLUMB_OK) {
             return status;
         }

@@ -23,9 +23,9 @@ typedef struct miniature {
     int64_t micro_batches;
     int steps;
     miniature_order order;
-    bool own_memory;        /* hand over own arrays instead of plumb_gradient_buffer's */
-    bool unequal_samples;   /* micro-batch k has 1 + k % 3 samples */
-    bool progress;          /* poll between gradients */
+    bool own_memory;      /* hand over own arrays instead of plumb_gradient_buffer's */
+    bool unequal_samples; /* micro-batch k has 1 + k % 3 samples */
+    bool progress;        /* poll between gradients */
 } miniature;
 
 /* Defaults: 8 micro-batches, 4 steps, Muon, ascending, no samples. */

@@ -24,7 +24,7 @@ static const named_bounds table[] = {
     {"owners", {PLUMB_OWNERS_RANK0, PLUMB_OWNERS_SHARDED, 0, 0}},
     {"exchange", {PLUMB_EXCHANGE_TRANSPOSED, PLUMB_EXCHANGE_ALLREDUCE, 0, 0}},
     {"clip_norm", {0, 1e30, 0, 0}},
-    {"nominal_samples", {0, 1e12, 1, 0}},
+    {"nominal_samples", {0x1p-20, 0x1p30, 0, 0}}, /* weights are whole numbers of 2^-20 */
     {"bucket_elements", {0, 0x1p52, 0, 0}},
     {"chunk_elements", {0, INT_MAX, 0, 0}},
     {"replica_check", {0, INT_MAX, 0, 0}},

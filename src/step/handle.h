@@ -71,9 +71,9 @@ struct plumb {
     int *blocks_of; /* [ranks] blocks of squares of what a rank owns */
 
     /* The step that is open. */
-    int64_t micro_batches;     /* K */
-    int groups;                /* G */
-    int64_t first, count;      /* this rank's micro-batches */
+    int64_t micro_batches; /* K */
+    int groups;            /* G */
+    int64_t first, count;  /* this rank's micro-batches */
     gathering gathering;
     int64_t described;         /* capacity of descriptions */
     description *descriptions; /* [count] */
