@@ -8,16 +8,6 @@ cd "$work" || exit 1
 make_text text 4000
 make_images images
 
-# same RUN RUN: equal in all fields that do not measure time.
-same() {
-    local name
-    for name in step loss held_out_loss held_out_accuracy learning_rate gradient_norm clip_factor \
-        parameters_hash; do
-        [ "$(field "$1/metrics.jsonl" $name)" = "$(field "$2/metrics.jsonl" $name)" ] ||
-            failed "$name differs between $1 and $2"
-    done
-}
-
 # invariant NAME ARGUMENT...
 invariant() {
     local name=$1 count owners

@@ -117,3 +117,13 @@ tiny_mlp=(train --model mlp --layers 1 --width 12 --micro-batch-size 3 --micro-b
 field() {
     grep -o "\"$2\": *[^,}]*" "$1" | sed 's/^[^:]*: *//'
 }
+
+# same RUN RUN: equal in all fields that do not measure time.
+same() {
+    local name
+    for name in step loss held_out_loss held_out_accuracy learning_rate gradient_norm clip_factor \
+        parameters_hash; do
+        [ "$(field "$1/metrics.jsonl" $name)" = "$(field "$2/metrics.jsonl" $name)" ] ||
+            failed "$name differs between $1 and $2"
+    done
+}
