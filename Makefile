@@ -9,6 +9,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 LIBDIR ?= $(PREFIX)/lib
 SANITIZE ?= 0
+# 0 leaves out plumb replay, the one part that needs HDF5 with MPI support.
+WITH_HDF5 ?= 1
 STRICT ?= 0
 BUILD ?= $(if $(filter 1,$(SANITIZE)),build-sanitize,build)
 search ?=
@@ -29,8 +31,18 @@ package_headers = $(patsubst -I%,-isystem %,$(call package,--cflags,$(1),))
 CORE_LIBS := $(call package,--libs,lapacke,-llapacke) $(call package,--libs,openblas,-lopenblas) \
              $(call package,--libs,libxxhash,-lxxhash) -lm
 PROGRAM_LIBS := $(call package,--libs,jansson,-ljansson) $(call package,--libs,zlib,-lz)
+ifeq ($(WITH_HDF5),1)
+# HDF5=name: another pkg-config name of an HDF5 with MPI support.
+HDF5 ?= $(firstword $(shell for name in hdf5-openmpi hdf5-mpi hdf5; do \
+          $(PKG_CONFIG) --exists $$name && echo $$name; done) hdf5)
+HDF5_FLAGS := $(call package_headers,$(HDF5))
+PROGRAM_LIBS += $(call package,--libs,$(HDF5),-lhdf5)
+else
+HDF5_FLAGS := -DPLUMB_WITHOUT_HDF5
+endif
 TEST_LIBS := $(call package,--libs,check,-lcheck -lsubunit -lrt -pthread)
-HEADERS := $(call package_headers,lapacke openblas libxxhash) $(call package_headers,jansson zlib)
+HEADERS := $(call package_headers,lapacke openblas libxxhash) $(call package_headers,jansson zlib) \
+           $(HDF5_FLAGS)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 ifeq ($(STRICT),1)
@@ -54,17 +66,25 @@ LINK := $(MPICC) $(SANITIZERS) $(LDFLAGS)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $@;)
 
 # ---- Files -----------------------------------------------------------------------------------
-LIBRARY_FOLDERS := base linalg exchange optim step
+LIBRARY_FOLDERS := base linalg correct exchange optim step
 PROGRAM_FOLDERS := workload store app
 LIBRARY_SOURCES := $(wildcard $(LIBRARY_FOLDERS:%=src/%/*.c))
-PROGRAM_SOURCES := $(wildcard $(PROGRAM_FOLDERS:%=src/%/*.c))
+HDF5_SOURCES := $(addprefix src/store/,gradient_file.c gradient_layout.c hdf5_parallel.c \
+                shared_error.c values_file.c) \
+                $(addprefix src/app/,replay.c replay_options.c replay_report.c replay_steps.c)
+WITHOUT_HDF5_SOURCES := src/app/replay_absent.c
+PROGRAM_SOURCES := $(filter-out $(if $(filter 1,$(WITH_HDF5)),$(WITHOUT_HDF5_SOURCES), \
+                   $(HDF5_SOURCES)),$(wildcard $(PROGRAM_FOLDERS:%=src/%/*.c)))
 SANITIZER_SOURCE := mpi_tests/support/sanitizer.c
 SUPPORT_SOURCES := $(filter-out $(SANITIZER_SOURCE),$(wildcard mpi_tests/support/*.c))
 TEST_SOURCES := $(wildcard mpi_tests/t*.c)
+# Programs that make HDF5 files for tests, and for scripts/json-to-gradients.
+TOOL_SOURCES := $(if $(filter 1,$(WITH_HDF5)),$(wildcard mpi_tests/support/tools/*.c))
 TEST_SCRIPTS := $(wildcard mpi_tests/t*.sh)
 OWN_HEADERS := $(wildcard include/*.h src/*/*.h mpi_tests/support/*.h)
-C_SOURCES := $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(wildcard mpi_tests/support/*.c) \
-             $(TEST_SOURCES) $(wildcard docs/*.c)
+C_SOURCES := $(LIBRARY_SOURCES) $(sort $(PROGRAM_SOURCES) $(WITHOUT_HDF5_SOURCES)) \
+             $(wildcard mpi_tests/support/*.c) \
+             $(TOOL_SOURCES) $(TEST_SOURCES) $(wildcard docs/*.c)
 SHELL_SOURCES := .ci/run $(TEST_SCRIPTS) $(wildcard mpi_tests/support/*.sh) \
                  $(shell grep -lE '^\#!.*(ba)?sh' scripts/* scripts/*/* 2>/dev/null)
 
@@ -88,7 +108,7 @@ INTERNAL := $(BUILD)/objects/internal.a
 SUPPORT := $(BUILD)/objects/support.a
 
 .DELETE_ON_ERROR:
-.PHONY: all library tests help info check check-serial check-mpi check-sanitize check-valgrind \
+.PHONY: all library tests tools help info check check-serial check-mpi check-sanitize check-valgrind \
         lint format format-check bench install uninstall clean FORCE
 
 # ---- Building --------------------------------------------------------------------------------
@@ -136,11 +156,18 @@ $(BUILD)/tests/%: $(BUILD)/objects/mpi_tests/%.o $(SANITIZER_OBJECT) $(SUPPORT) 
 	@mkdir -p $(@D)
 	$(call say,link)$(LINK) -o $@ $^ $(CORE_LIBS) $(PROGRAM_LIBS) $(TEST_LIBS)
 
-tests: $(if $(SCRIPTS),all,library) $(TESTS:%=$(BUILD)/tests/%) ## build what the tests need
-.SECONDARY: $(call objects,$(TEST_SOURCES)) $(SUPPORT_OBJECTS) $(SANITIZER_OBJECT)
+$(BUILD)/tools/%: $(BUILD)/objects/mpi_tests/support/tools/%.o $(SANITIZER_OBJECT)
+	@mkdir -p $(@D)
+	$(call say,link)$(LINK) -o $@ $^ $(PROGRAM_LIBS)
+
+TOOLS := $(TOOL_SOURCES:mpi_tests/support/tools/%.c=$(BUILD)/tools/%)
+tools: $(TOOLS) ## build the converter from JSON and what makes HDF5 files for tests
+
+tests: $(if $(SCRIPTS),all tools,library) $(TESTS:%=$(BUILD)/tests/%) ## build what the tests need
+.SECONDARY: $(call objects,$(TEST_SOURCES) $(TOOL_SOURCES)) $(SUPPORT_OBJECTS) $(SANITIZER_OBJECT)
 
 -include $(patsubst %.o,%.d,$(LIBRARY_OBJECTS) $(PROGRAM_OBJECTS) $(SUPPORT_OBJECTS) \
-           $(call objects,$(TEST_SOURCES)))
+           $(call objects,$(TEST_SOURCES) $(TOOL_SOURCES)))
 
 # ---- Testing ---------------------------------------------------------------------------------
 RUN_TESTS = MPIRUN='$(MPIRUN)' MPICC='$(MPICC)' SANITIZERS='$(SANITIZERS)' \
@@ -227,8 +254,8 @@ clean: ## remove the build folders
 # ---- Telling ---------------------------------------------------------------------------------
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
-	@echo 'Variables: BUILD MPICC CFLAGS LDFLAGS STRICT=1 SANITIZE=1 PREFIX DESTDIR LIBDIR search' \
-	    'TEST_OPTIONS V=1'
+	@echo 'Variables: BUILD MPICC CFLAGS LDFLAGS STRICT=1 SANITIZE=1 WITH_HDF5=0 HDF5 PREFIX DESTDIR' \
+	    'LIBDIR search TEST_OPTIONS V=1'
 
 info: ## print the configuration
 	@printf '%-16s %s\n' version '$(VERSION)' build '$(BUILD)' program '$(PROGRAM)' \
@@ -236,6 +263,7 @@ info: ## print the configuration
 	    mpi '$(shell $(MPIRUN) --version 2>&1 | head -n 1)' \
 	    preprocessor '$(CPPFLAGS_ALL)' flags '$(CFLAGS_ALL)' linker '$(LDFLAGS)' \
 	    'core libraries' '$(CORE_LIBS)' '... program' '$(PROGRAM_LIBS)' '... tests' '$(TEST_LIBS)' \
+	    hdf5 '$(if $(filter 1,$(WITH_HDF5)),$(HDF5),left out)' \
 	    install '$(DESTDIR)$(PREFIX), libraries in $(DESTDIR)$(LIBDIR)' \
 	    sources '$(words $(LIBRARY_SOURCES)) library, $(words $(PROGRAM_SOURCES)) program' \
 	    test '$(words $(TEST_SOURCES)) programs, $(words $(TEST_SCRIPTS)) scripts'

@@ -214,6 +214,44 @@ typedef enum plumb_polar_method {
     PLUMB_POLAR_POLAR_EXPRESS = 2  /* arXiv 2505.16932: the same cost a step, minimax per step */
 } plumb_polar_method;
 
+/*
+ * Corrections of AdamW's update, from the group gradients that the owner has anyway. The update
+ * m / (sqrt(v) + epsilon) is biased twice: gradient and preconditioner come from the same samples
+ * (coupling), and the inverse of an unbiased estimate is biased (inversion). The two have opposite
+ * signs and nearly cancel, so correct both or neither. Sources: docs/corrections.md; the PAPER
+ * modes reproduce arXiv 2605.20756 as its reference implementation computes it, for comparison:
+ * fold A is the first half of the groups (gradient), fold B the second (preconditioner), and they
+ * change the target of the second moment (mean of squares in place of square of the mean).
+ * All need at least two groups of equal samples; G must then stay the same in all steps.
+ *
+ *  NONE             torch.optim.AdamW
+ *  MOMENT           no folds: trackers of the variance of v and of the covariance of m and v; the
+ *                   bounded second-order form. The default advice.
+ *  LOO              leave-one-out: each group owns its moments; its gradient meets the
+ *                   preconditioner of the others, whose inverse is corrected. G of 3 and more.
+ *  JACKKNIFE        G u - (G-1)/G sum of the leave-one-out updates. Needs noise_floor 1.
+ *                   Both stay within half of the plain update; report.correction_clipped tells
+ *                   how often that bound acts.
+ *  PAPER_CF         gradient from A, preconditioner from B
+ *  PAPER_INV        standard moments, variance of the denominator over B: two groups in B
+ *  PAPER_FULL       both
+ *  PAPER_PRE_EMA    both, with the published second derivative before the moving average
+ *  PAPER_LOO        leave-one-out with shared moments
+ *  PAPER_LOO_JENSEN the same with the published Jensen term
+ */
+typedef enum plumb_correction {
+    PLUMB_CORRECTION_NONE = 0,
+    PLUMB_CORRECTION_MOMENT = 1,
+    PLUMB_CORRECTION_LOO = 2,
+    PLUMB_CORRECTION_JACKKNIFE = 3,
+    PLUMB_CORRECTION_PAPER_CF = 4,
+    PLUMB_CORRECTION_PAPER_INV = 5,
+    PLUMB_CORRECTION_PAPER_FULL = 6,
+    PLUMB_CORRECTION_PAPER_PRE_EMA = 7,
+    PLUMB_CORRECTION_PAPER_LOO = 8,
+    PLUMB_CORRECTION_PAPER_LOO_JENSEN = 9
+} plumb_correction;
+
 typedef struct plumb_parameter_options {
     size_t size;                 /* set by plumb_parameter_options_init */
     int version;                 /* set by plumb_parameter_options_init */
@@ -228,6 +266,10 @@ typedef struct plumb_parameter_options {
     double weight_decay;         /* decoupled: x = x (1 - rate weight_decay) first. SGD 0,
                                    AdamW 0.1, Muon 0.1 */
     int nesterov;                /* SGD 0, Muon 1 */
+    plumb_correction correction; /* AdamW; default none */
+    double noise_floor;          /* AdamW with a correction of ours: c of the second moment's
+                                    expectation mean^2 + c variance of a group's gradient; 0: 1/G,
+                                    the square of the mean, AdamW's own; 1: mean of squares */
 } plumb_parameter_options;
 
 /* Fills `options` with the defaults of `optimizer`. Local. Errors: ARGUMENT. */
@@ -356,6 +398,8 @@ typedef struct plumb_report {
     double gradient_norm;      /* Frobenius norm of the mean gradient, all parameters together,
                                  before clipping; under a pipeline, of what the owners formed */
     double clip_factor;        /* 1 if not clipped */
+    double correction_clipped; /* share of the elements of corrected parameters whose correction met
+                                  its bound in this step */
     int64_t exchange_bytes;    /* sent over all ranks, both legs, agreements not counted */
     int64_t exchange_messages; /* the same in messages */
     double first_leg_ratio;    /* bytes of the first leg over those of a step that sums only */

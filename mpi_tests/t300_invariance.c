@@ -82,6 +82,25 @@ START_TEST(pipelines)
 }
 END_TEST
 
+/* Large and small parameters by groups: slices, buckets of several, holders of straddled groups. */
+START_TEST(corrections)
+{
+    for (int correction = 1; correction <= (int)PLUMB_CORRECTION_PAPER_LOO_JENSEN; correction++) {
+        miniature m;
+        miniature_init(&m);
+        m.optimizer = correction % 2 == 0 ? PLUMB_OPTIMIZER_MUON : PLUMB_OPTIMIZER_ADAMW;
+        m.correction = (plumb_correction)correction;
+        m.noise_floor = correction == (int)PLUMB_CORRECTION_JACKKNIFE ? 1.0 : 0.0;
+        m.steps = 3;
+        m.micro_batches = correction % 3 == 0 ? 12 : 8;
+        m.options.groups = 4;
+        m.options.bucket_elements = 4096;
+        m.options.clip_norm = 2.0;
+        expect_invariant(&m, "corrections");
+    }
+}
+END_TEST
+
 START_TEST(orders_and_sizes)
 {
     miniature m;
@@ -111,6 +130,13 @@ START_TEST(orders_and_sizes)
     m.options.chunk_elements = 0;
     m.order = MINIATURE_ASCENDING;
     expect_same(&m, 2, hash, "large buckets");
+    m.correction = PLUMB_CORRECTION_LOO;
+    m.unequal_samples = false;
+    reference(&m, hash);
+    m.order = MINIATURE_SCRAMBLED;
+    m.own_memory = false;
+    expect_same(&m, 4, hash, "groups, scrambled");
+    expect_same(&m, 8, hash, "groups, scrambled");
 }
 END_TEST
 
@@ -153,6 +179,7 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("invariance");
     test_add(suite, "groups", groups);
     test_add(suite, "pipelines", pipelines);
+    test_add(suite, "corrections", corrections);
     test_add(suite, "orders and sizes", orders_and_sizes);
     test_add(suite, "a wrong order is caught", a_wrong_order_is_caught);
     test_add(suite, "allreduce is close", allreduce_is_close);

@@ -141,7 +141,7 @@ static void assert_slices(plumb_optimizer optimizer, int nesterov)
         }
         problem_commit(&sliced);
         ck_assert_mem_eq(whole.values, sliced.values, bytes);
-        for (int s = 0; s < OPTIMIZER_MAX_STATES; s++) {
+        for (int s = 0; s < PROBLEM_MOST_STATES; s++) {
             ck_assert_mem_eq(whole.states[s], sliced.states[s], bytes);
         }
     }

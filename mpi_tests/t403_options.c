@@ -50,6 +50,8 @@ static const field fields[] = {
     PARAMETER(epsilon, FIELD_DOUBLE),
     PARAMETER(weight_decay, FIELD_DOUBLE),
     PARAMETER(nesterov, FIELD_INT),
+    PARAMETER(correction, FIELD_INT),
+    PARAMETER(noise_floor, FIELD_DOUBLE),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };
@@ -77,9 +79,13 @@ static plumb_status status_of(const field *f, double value)
         set(f, &options, value);
         return bounds_check_options(&options);
     }
+    bool corrected = strcmp(f->name, "correction") == 0 || strcmp(f->name, "noise_floor") == 0;
     plumb_parameter_options options;
-    ck_assert_int_eq(plumb_parameter_options_init(&options, sizeof options, PLUMB_OPTIMIZER_SGD),
-                     PLUMB_OK);
+    ck_assert_int_eq(
+        plumb_parameter_options_init(&options, sizeof options,
+                                     corrected ? PLUMB_OPTIMIZER_ADAMW : PLUMB_OPTIMIZER_SGD),
+        PLUMB_OK);
+    options.correction = corrected ? PLUMB_CORRECTION_MOMENT : PLUMB_CORRECTION_NONE;
     set(f, &options, value);
     return optimizer_validate(&options, 4, 3);
 }
@@ -154,6 +160,7 @@ START_TEST(defaults)
     ck_assert(o.pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE);
     ck_assert(o.polar == PLUMB_POLAR_NEWTON_SCHULZ && o.polar_steps == 0);
     ck_assert(o.learning_rate_factor == 1.0);
+    ck_assert(o.correction == PLUMB_CORRECTION_NONE && o.noise_floor == 0.0);
     ck_assert(o.size == size && o.optimizer == PLUMB_OPTIMIZER_MUON);
 }
 END_TEST
@@ -206,16 +213,18 @@ START_TEST(registry_is_complete)
         const optimizer_kind *kind = optimizer_find((plumb_optimizer)i);
         ck_assert_ptr_nonnull(kind);
         ck_assert_str_eq(kind->name, names[i]);
-        ck_assert_int_eq(kind->state_count, states[i]);
         ck_assert_int_eq(kind->element_wise, i != PLUMB_OPTIMIZER_MUON);
         plumb_parameter_options o;
         plumb_parameter_options_init(&o, sizeof o, (plumb_optimizer)i);
+        ck_assert_int_eq(kind->state_count(&o, 8), states[i]);
+        ck_assert(kind->wants_groups == NULL || !kind->wants_groups(&o));
+        int group = 7;
+        ck_assert_str_eq(kind->state_name(&o, 8, 0, &group),
+                         i == PLUMB_OPTIMIZER_ADAMW ? "first_moment" : "momentum");
+        ck_assert_int_eq(group, -1);
         ck_assert_double_gt(kind->cost(&o, 64, 32, 64 * 32), 0.0);
         ck_assert_double_lt(kind->cost(&o, 64, 32, 64 * 32), 1.0);
     }
-    const optimizer_kind *adamw = optimizer_find(PLUMB_OPTIMIZER_ADAMW);
-    ck_assert_str_eq(adamw->state_names[0], "first_moment");
-    ck_assert_str_eq(adamw->state_names[1], "second_moment");
     ck_assert_ptr_null(optimizer_find((plumb_optimizer)3));
     ck_assert_ptr_null(optimizer_find((plumb_optimizer)-1));
 }

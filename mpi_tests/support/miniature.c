@@ -55,6 +55,10 @@ static plumb_status add_parameters(plumb *p, const miniature *m, model *w)
         if (shapes[i].matrix) {
             options.pipeline = m->pipeline;
         }
+        if (optimizer == PLUMB_OPTIMIZER_ADAMW) {
+            options.correction = m->correction;
+            options.noise_floor = m->noise_floor;
+        }
         w->values[i] = malloc((size_t)elements(i) * sizeof(float));
         for (int64_t e = 0; e < elements(i); e++) {
             w->values[i][e] = test_value(1, (uint64_t)i, (uint64_t)e);

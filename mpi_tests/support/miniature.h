@@ -19,6 +19,8 @@ typedef struct miniature {
     plumb_options options;
     plumb_optimizer optimizer; /* of the matrices; the rest is on AdamW and SGD */
     plumb_pipeline pipeline;
+    plumb_correction correction; /* of what is on AdamW */
+    double noise_floor;
     plumb_polar_method polar;
     int64_t micro_batches;
     int steps;

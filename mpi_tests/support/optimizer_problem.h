@@ -13,12 +13,17 @@
 #include "optim/optimizer.h"
 #include "support/test.h"
 
+enum { PROBLEM_MOST_GROUPS = 16, PROBLEM_MOST_STATES = 2 * PROBLEM_MOST_GROUPS + 1 };
+
 typedef struct optimizer_problem {
     plumb_parameter_options options;
     int64_t rows, cols, count;
     int64_t updates; /* done */
+    int groups;      /* G, where the optimizer wants them: set it with the options */
+    int64_t clipped;
     float *gradient, *values, *new_values, *scratch;
-    float *states[OPTIMIZER_MAX_STATES], *new_states[OPTIMIZER_MAX_STATES];
+    float *group_gradients[PROBLEM_MOST_GROUPS];
+    float *states[PROBLEM_MOST_STATES], *new_states[PROBLEM_MOST_STATES];
 } optimizer_problem;
 
 static inline float *problem_array(int64_t count)
@@ -41,7 +46,10 @@ static inline void problem_init(optimizer_problem *p, plumb_optimizer optimizer,
     p->values = problem_array(p->count);
     p->new_values = problem_array(p->count);
     p->scratch = problem_array(p->count);
-    for (int s = 0; s < OPTIMIZER_MAX_STATES; s++) {
+    for (int k = 0; k < PROBLEM_MOST_GROUPS; k++) {
+        p->group_gradients[k] = problem_array(p->count);
+    }
+    for (int s = 0; s < PROBLEM_MOST_STATES; s++) {
         p->states[s] = problem_array(p->count);
         p->new_states[s] = problem_array(p->count);
     }
@@ -56,7 +64,10 @@ static inline void problem_free(optimizer_problem *p)
     free(p->values);
     free(p->new_values);
     free(p->scratch);
-    for (int s = 0; s < OPTIMIZER_MAX_STATES; s++) {
+    for (int k = 0; k < PROBLEM_MOST_GROUPS; k++) {
+        free(p->group_gradients[k]);
+    }
+    for (int s = 0; s < PROBLEM_MOST_STATES; s++) {
         free(p->states[s]);
         free(p->new_states[s]);
     }
@@ -68,6 +79,31 @@ static inline void problem_gradient(optimizer_problem *p, float scale)
     for (int64_t i = 0; i < p->count; i++) {
         p->gradient[i] = scale * test_value(2, (uint64_t)p->updates, (uint64_t)i);
     }
+}
+
+/* The mean of the groups' gradients, as a step would form it. */
+static inline void problem_mean(optimizer_problem *p)
+{
+    for (int64_t i = 0; i < p->count; i++) {
+        double sum = 0.0;
+        for (int k = 0; k < p->groups; k++) {
+            sum += (double)p->group_gradients[k][i];
+        }
+        p->gradient[i] = (float)(sum / p->groups);
+    }
+}
+
+/* Groups that share a mean of `mean` in size and differ by as much, and their mean. */
+static inline void problem_groups(optimizer_problem *p, float mean)
+{
+    for (int k = 0; k < p->groups; k++) {
+        for (int64_t i = 0; i < p->count; i++) {
+            uint64_t noise = (uint64_t)p->updates * PROBLEM_MOST_GROUPS + (uint64_t)k;
+            p->group_gradients[k][i] =
+                mean * (test_value(3, 0, (uint64_t)i) + test_value(4, noise, (uint64_t)i));
+        }
+    }
+    problem_mean(p);
 }
 
 static inline void problem_swap(float **left, float **right)
@@ -91,10 +127,20 @@ static inline plumb_status problem_update(optimizer_problem *p, double rate, int
                              .values = p->values + first,
                              .new_values = p->new_values + first};
     const optimizer_kind *kind = optimizer_find(p->options.optimizer);
-    for (int s = 0; s < kind->state_count; s++) {
-        input.states[s] = p->states[s] + first;
-        input.new_states[s] = p->new_states[s] + first;
+    const float *states[PROBLEM_MOST_STATES], *groups[PROBLEM_MOST_GROUPS];
+    float *new_states[PROBLEM_MOST_STATES];
+    for (int s = 0; s < kind->state_count(&p->options, p->groups); s++) {
+        states[s] = p->states[s] + first;
+        new_states[s] = p->new_states[s] + first;
     }
+    for (int k = 0; k < p->groups; k++) {
+        groups[k] = p->group_gradients[k] + first;
+    }
+    input.states = states;
+    input.new_states = new_states;
+    input.group_count = p->groups;
+    input.groups = p->groups > 0 ? groups : NULL;
+    input.clipped = &p->clipped;
     input.scratch = kind->needs_scratch ? p->scratch + first : NULL;
     return kind->update(&input);
 }
@@ -104,7 +150,7 @@ static inline void problem_commit(optimizer_problem *p)
 {
     p->updates++;
     problem_swap(&p->values, &p->new_values);
-    for (int s = 0; s < OPTIMIZER_MAX_STATES; s++) {
+    for (int s = 0; s < PROBLEM_MOST_STATES; s++) {
         problem_swap(&p->states[s], &p->new_states[s]);
     }
 }

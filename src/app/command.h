@@ -15,6 +15,7 @@ typedef struct command {
 } command;
 
 int train_command(int argc, char **argv);
+int replay_command(int argc, char **argv);
 int info_command(int argc, char **argv);
 int bench_command(int argc, char **argv);
 

@@ -9,8 +9,15 @@
 
 #include <string.h>
 
+#ifdef PLUMB_WITHOUT_HDF5
+#define REPLAY_SUMMARY "not in this build, which was made with WITH_HDF5=0"
+#else
+#define REPLAY_SUMMARY "feed recorded gradients through an optimizer"
+#endif
+
 static const command commands[] = {
     {"train", "train a model on real data, averaged, then orthogonalised", train_command},
+    {"replay", REPLAY_SUMMARY, replay_command},
     {"info", "show build, BLAS kernel, MPI, pinning, and warnings", info_command},
     {"bench", "measure engines against what they stand on", bench_command},
 };

@@ -220,6 +220,19 @@ static int parse_one(const option_table *table, void *values, bool *given, int a
     return parse_value(o, value, values, f);
 }
 
+/* An argument without dashes: at most one, for tables that take one. */
+static int parse_argument(const option_table *table, void *values, bool *given, const char *text,
+                          failure *f)
+{
+    size_t index = table->argument != NULL ? option_index(table, table->argument) : table->count;
+    if (index == table->count || given[index]) {
+        return failure_set(f, EXIT_USAGE, "unexpected argument '%s'; --help lists the options",
+                           text);
+    }
+    given[index] = true;
+    return parse_value(&table->options[index], text, values, f);
+}
+
 int options_parse(const option_table *table, void *values, bool *given, int argc, char **argv,
                   bool *help, failure *f)
 {
@@ -229,8 +242,7 @@ int options_parse(const option_table *table, void *values, bool *given, int argc
         } else if (strncmp(argv[i], "--", 2) == 0) {
             parse_one(table, values, given, argc, argv, &i, f);
         } else {
-            failure_set(f, EXIT_USAGE, "unexpected argument '%s'; --help lists the options",
-                        argv[i]);
+            parse_argument(table, values, given, argv[i], f);
         }
     }
     return f->code;

@@ -40,6 +40,8 @@ typedef struct option_table {
     size_t count;
     const char *usage; /* for the help: "plumb train --data PATH [options]" */
     const char *about; /* paragraph under it */
+    /* Name of the text option that an argument without dashes sets; NULL: none is taken. */
+    const char *argument;
 } option_table;
 
 /* Sets every field to its default. */

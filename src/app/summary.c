@@ -3,25 +3,12 @@
  */
 #include "app/summary.h"
 #include "app/command.h"
+#include "app/options_json.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-json_t *summary_text(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value == NULL) {
-        char *plain = calloc(strlen(text) + 1, 1);
-        for (size_t i = 0; plain != NULL && text[i] != '\0'; i++) {
-            plain[i] = (char)((unsigned char)text[i] < 128 ? text[i] : '?');
-        }
-        value = json_string(plain != NULL ? plain : "");
-        free(plain);
-    }
-    return value;
-}
 
 static void set_number(json_t *object, const char *name, double value)
 {
@@ -98,9 +85,9 @@ static json_t *to_json(const training *t, const char *status, const char *reason
 {
     json_t *object = json_object();
     json_object_set_new(object, "status", json_string(status));
-    json_object_set_new(object, "reason", reason != NULL ? summary_text(reason) : json_null());
+    json_object_set_new(object, "reason", reason != NULL ? json_text(reason) : json_null());
     json_object_set_new(object, "version", json_string(command_version()));
-    json_object_set_new(object, "run", summary_text(t->directory.path));
+    json_object_set_new(object, "run", json_text(t->directory.path));
     json_object_set_new(object, "ranks", json_integer(t->ranks.count));
     json_object_set_new(object, "steps", json_integer(t->totals.steps));
     json_object_set_new(object, "steps_wanted", json_integer(t->options->steps));
@@ -116,8 +103,7 @@ static json_t *to_json(const training *t, const char *status, const char *reason
     json_object_set_new(object, "phase_seconds", phases(t));
     json_object_set_new(object, "exchange", exchange(t));
     json_object_set_new(object, "parameters_hash", json_string(t->totals.parameters_hash));
-    json_object_set_new(object, "sample",
-                        t->sample != NULL ? summary_text(t->sample) : json_null());
+    json_object_set_new(object, "sample", t->sample != NULL ? json_text(t->sample) : json_null());
     return object;
 }
 

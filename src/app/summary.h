@@ -6,11 +6,6 @@
 
 #include "app/training.h"
 
-#include <jansson.h>
-
-/* A string as JSON, whatever bytes it holds: what is not UTF-8 becomes question marks. */
-json_t *summary_text(const char *text);
-
 /* Writes summary.json: status "completed", "interrupted" or "failed". Rank 0. 0, or 1 with a line
  * in `message`. */
 int summary_write(const training *t, const char *status, const char *reason, char *message,

@@ -232,7 +232,7 @@ static int train(const train_options *options, failure *f)
     training t = {.options = options, .failure = *f};
     t.totals.initial = t.totals.final = (held_out){NAN, NAN};
     t.totals.first_loss = t.totals.last_loss = NAN;
-    char *setup = options_text(&train_option_table, "train", options);
+    char *setup = options_text(train_option_table(), "train", options);
     if (ranks_start(&t.ranks, setup, &t.failure) == EXIT_OK) {
         stop_signal_watch();
         set_up(&t);
@@ -254,7 +254,7 @@ int train_command(int argc, char **argv)
     if (help) {
         FILE *stream = command_help_stream();
         if (stream != NULL) {
-            options_help(&train_option_table, stream);
+            options_help(train_option_table(), stream);
             fprintf(stream, "\n%s", failure_exit_codes);
         }
         return EXIT_OK;

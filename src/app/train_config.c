@@ -5,89 +5,42 @@
 #include "app/train_config.h"
 #include "app/command.h"
 #include "app/evaluate.h"
-#include "app/summary.h"
+#include "app/options_json.h"
 
 #include <math.h>
 #include <time.h>
 
 void train_config_handle(const train_options *o, plumb_options *options)
 {
-    plumb_options_init(options, sizeof *options);
-    options->groups = (int)o->groups;
-    options->owners = (plumb_owners)o->owners;
-    options->exchange = (plumb_exchange)o->exchange;
-    options->clip_norm = o->clip_norm;
+    update_options_handle(&o->update, options);
     options->nominal_samples = (double)o->micro_batch_size;
     options->replica_check = (int)o->replica_check;
 }
 
-/* Muon is for hidden matrices; beside it AdamW has its own rate and momentum. */
+/* Muon is for hidden matrices; gains and biases are not decayed. */
 void train_config_parameter(const train_options *o, const workload_parameter *parameter,
                             plumb_parameter_options *options)
 {
-    bool matrix = parameter->role == WORKLOAD_MATRIX;
-    bool aside = o->optimizer == PLUMB_OPTIMIZER_MUON && !matrix;
-    plumb_optimizer optimizer = aside ? PLUMB_OPTIMIZER_ADAMW : (plumb_optimizer)o->optimizer;
-    plumb_parameter_options_init(options, sizeof *options, optimizer);
-    options->polar = (plumb_polar_method)o->polar;
-    options->beta2 = o->beta2;
-    options->epsilon = o->epsilon;
-    options->weight_decay = parameter->role == WORKLOAD_VECTOR ? 0.0 : o->weight_decay;
-    if (matrix) {
-        options->pipeline = (plumb_pipeline)o->pipeline;
+    update_options_parameter(&o->update, parameter->role == WORKLOAD_MATRIX, options);
+    if (parameter->role == WORKLOAD_VECTOR) {
+        options->weight_decay = 0.0;
     }
-    if (aside) {
-        options->learning_rate_factor = o->adamw_learning_rate / o->learning_rate;
-    } else {
-        options->beta1 = o->beta1;
-        options->nesterov = o->nesterov;
-    }
-}
-
-static json_t *option_to_json(const option *o, const void *values)
-{
-    const void *value = (const char *)values + o->offset;
-    switch (o->kind) {
-    case OPTION_FLAG:
-        return json_boolean(*(const bool *)value);
-    case OPTION_INTEGER:
-        return json_integer((json_int_t) * (const int64_t *)value);
-    case OPTION_REAL:
-        return json_real(*(const double *)value);
-    case OPTION_TEXT: {
-        const char *text = *(const char *const *)value;
-        return text != NULL ? summary_text(text) : json_null();
-    }
-    case OPTION_CHOICE:
-        return json_string(o->choices[*(const int *)value]);
-    }
-    return json_null();
-}
-
-static json_t *options_to_json(const train_options *options)
-{
-    json_t *object = json_object();
-    for (size_t i = 0; i < train_option_table.count; i++) {
-        const option *o = &train_option_table.options[i];
-        json_object_set_new(object, o->name, option_to_json(o, options));
-    }
-    return object;
 }
 
 static json_t *parameters_to_json(const training *t)
 {
     static const char *const roles[] = {"matrix", "embedding", "head", "vector"};
-    static const char *const optimizers[] = {"sgd", "adamw", "muon"};
     json_t *array = json_array();
     for (int i = 0; i < t->workload->parameter_count; i++) {
         const workload_parameter *p = &t->workload->parameters[i];
         plumb_parameter_options o;
         train_config_parameter(t->options, p, &o);
-        json_array_append_new(
-            array, json_pack("{s:s, s:I, s:I, s:s, s:s, s:f}", "name", p->name, "rows",
-                             (json_int_t)p->rows, "cols", (json_int_t)p->cols, "role",
-                             roles[p->role], "optimizer", optimizers[o.optimizer], "learning_rate",
-                             t->options->learning_rate * o.learning_rate_factor));
+        json_array_append_new(array,
+                              json_pack("{s:s, s:I, s:I, s:s, s:s, s:f}", "name", p->name, "rows",
+                                        (json_int_t)p->rows, "cols", (json_int_t)p->cols, "role",
+                                        roles[p->role], "optimizer",
+                                        update_optimizer_name(o.optimizer), "learning_rate",
+                                        t->options->update.learning_rate * o.learning_rate_factor));
     }
     return array;
 }
@@ -124,7 +77,7 @@ int train_config_write(const training *t, char *message, size_t message_size)
     json_object_set_new(object, "program", json_string("plumb train"));
     json_object_set_new(object, "version", json_string(command_version()));
     json_object_set_new(object, "started", json_string(started));
-    json_object_set_new(object, "options", options_to_json(t->options));
+    json_object_set_new(object, "options", options_to_json(train_option_table(), t->options));
     json_object_set_new(object, "groups", json_integer(train_options_groups(t->options)));
     json_object_set_new(object, "units_per_step",
                         json_integer(llround(training_units_per_step(t))));

@@ -22,7 +22,7 @@ static plumb_schedule schedule_of(const train_options *o)
 {
     return (plumb_schedule){.size = sizeof(plumb_schedule),
                             .shape = (plumb_schedule_shape)o->schedule,
-                            .peak = o->learning_rate,
+                            .peak = o->update.learning_rate,
                             .floor_fraction = o->floor,
                             .warm_up = o->warm_up,
                             .steps = o->steps};

@@ -5,29 +5,17 @@
 #include "app/progress.h"
 
 #include <inttypes.h>
-#include <math.h>
+#include <string.h>
 
 static const char *const models[] = {"gpt", "mlp", NULL};
-static const char *const optimizers[] = {"sgd", "adamw", "muon", NULL};
-static const char *const pipelines[] = {"average-then-orthogonalise",
-                                        "orthogonalise-then-average",
-                                        "double-orthogonalise",
-                                        "normalised-with-norm",
-                                        "orthogonalised-with-norm",
-                                        "orthogonalised-with-factor",
-                                        NULL};
-static const char *const polars[] = {"svd", "newton-schulz", "polar-express", NULL};
 static const char *const schedules[] = {"constant", "cosine", NULL};
-static const char *const owner_maps[] = {"rank0", "sharded", NULL};
-static const char *const exchanges[] = {"transposed", "allreduce", NULL};
 static const char *const nonfinite[] = {"stop", "skip", NULL};
-static const char *const no_yes[] = {"no", "yes", NULL};
 
 #define MOST_STEPS 1e9
 #define MOST_BATCHES 1e6
 #define AT(member) offsetof(train_options, member)
 
-static const option entries[] = {
+static const option model_entries[] = {
     {.heading = "Model and data",
      .name = "model",
      .kind = OPTION_CHOICE,
@@ -73,89 +61,9 @@ static const option entries[] = {
      .lowest = 1,
      .highest = 1048576,
      .help = "gpt: length of a sequence, in bytes of text."},
-    {.heading = "Optimizer",
-     .name = "optimizer",
-     .kind = OPTION_CHOICE,
-     .offset = AT(optimizer),
-     .initial = "muon",
-     .choices = optimizers,
-     .help = "muon takes the hidden matrices and leaves vectors, embeddings and the head to AdamW; "
-             "the others take everything."},
-    {.name = "pipeline",
-     .kind = OPTION_CHOICE,
-     .offset = AT(pipeline),
-     .unit = "NAME",
-     .initial = "average-then-orthogonalise",
-     .choices = pipelines,
-     .help = "What is averaged, and when it is orthogonalised (hidden matrices only), one of"},
-    {.name = "polar",
-     .kind = OPTION_CHOICE,
-     .offset = AT(polar),
-     .initial = "newton-schulz",
-     .choices = polars,
-     .help = "How polar factors are computed."},
-    {.name = "learning-rate",
-     .kind = OPTION_REAL,
-     .offset = AT(learning_rate),
-     .unit = "RATE",
-     .initial_note = "muon 0.02, adamw 0.003, sgd 0.1",
-     .lowest = 0,
-     .highest = 1e6,
-     .help = "Peak rate of --optimizer."},
-    {.name = "adamw-learning-rate",
-     .kind = OPTION_REAL,
-     .offset = AT(adamw_learning_rate),
-     .unit = "RATE",
-     .initial_note = "0.003",
-     .lowest = 0,
-     .highest = 1e6,
-     .help = "With muon: peak rate of what AdamW updates."},
-    {.name = "beta1",
-     .kind = OPTION_REAL,
-     .offset = AT(beta1),
-     .unit = "FRACTION",
-     .initial_note = "muon 0.95, adamw 0.9, sgd 0.9",
-     .highest = 1,
-     .bound = "beta1",
-     .help = "Momentum of --optimizer (AdamW under muon keeps 0.9)."},
-    {.name = "beta2",
-     .kind = OPTION_REAL,
-     .offset = AT(beta2),
-     .unit = "FRACTION",
-     .initial_note = "0.95",
-     .highest = 1,
-     .bound = "beta2",
-     .help = "AdamW, also under muon: decay of the second moment."},
-    {.name = "epsilon",
-     .kind = OPTION_REAL,
-     .offset = AT(epsilon),
-     .unit = "X",
-     .initial_note = "1e-8",
-     .highest = 1,
-     .bound = "epsilon",
-     .help = "AdamW, also under muon: added to the root of the second moment."},
-    {.name = "weight-decay",
-     .kind = OPTION_REAL,
-     .offset = AT(weight_decay),
-     .unit = "X",
-     .initial_note = "muon 0.1, adamw 0.1, sgd 0",
-     .highest = 1e6,
-     .bound = "weight_decay",
-     .help = "Decoupled: x = x (1 - rate X); of everything but vectors (gains and biases)."},
-    {.name = "nesterov",
-     .kind = OPTION_CHOICE,
-     .offset = AT(nesterov),
-     .initial_note = "muon yes, sgd no",
-     .choices = no_yes,
-     .help = "Nesterov's form of the momentum (muon, sgd)."},
-    {.name = "clip-norm",
-     .kind = OPTION_REAL,
-     .offset = AT(clip_norm),
-     .unit = "NORM",
-     .initial = "0",
-     .highest = 1e30,
-     .bound = "clip_norm",
-     .help = "Largest norm of the mean gradient, all parameters together; 0: not clipped."},
+};
+
+static const option schedule_entries[] = {
     {.name = "schedule",
      .kind = OPTION_CHOICE,
      .offset = AT(schedule),
@@ -178,6 +86,9 @@ static const option entries[] = {
      .lowest = 0,
      .highest = 1,
      .help = "Rate at the end of the cosine, as a fraction of the peak."},
+};
+
+static const option batch_entries[] = {
     {.heading = "Batch and exchange",
      .name = "micro-batches",
      .kind = OPTION_INTEGER,
@@ -195,27 +106,9 @@ static const option entries[] = {
      .lowest = 1,
      .highest = MOST_BATCHES,
      .help = "Sequences or images of a micro-batch."},
-    {.name = "groups",
-     .kind = OPTION_INTEGER,
-     .offset = AT(groups),
-     .unit = "G",
-     .initial = "0",
-     .highest = MOST_BATCHES,
-     .bound = "groups",
-     .help = "Groups of micro-batches, the unit of all statistics; must divide K. 0: the largest "
-             "divisor of K that is at most 8."},
-    {.name = "owners",
-     .kind = OPTION_CHOICE,
-     .offset = AT(owners),
-     .initial = "sharded",
-     .choices = owner_maps,
-     .help = "Who holds optimizer state and computes updates; changes no bit."},
-    {.name = "exchange",
-     .kind = OPTION_CHOICE,
-     .offset = AT(exchange),
-     .initial = "transposed",
-     .choices = exchanges,
-     .help = "allreduce: MPI_Allreduce of the mean, whose bits depend on the number of ranks."},
+};
+
+static const option run_entries[] = {
     {.heading = "Run",
      .name = "steps",
      .kind = OPTION_INTEGER,
@@ -315,42 +208,60 @@ static const option entries[] = {
      .help = "Print summary.json's text on standard output in place of the table."},
 };
 
-enum { ENTRY_COUNT = sizeof entries / sizeof entries[0] };
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-const option_table train_option_table = {
-    .options = entries,
-    .count = ENTRY_COUNT,
-    .usage = "[mpirun -np P] plumb train --data PATH [options]",
-    .about =
-        "Trains a model on P ranks. The gradients of K micro-batches are averaged, then\n"
-        "orthogonalised (muon) at their owners; the parameters are equal to the bit for every\n"
-        "number of ranks. Leaves a run directory with config.json, metrics.jsonl and\n"
-        "summary.json.",
+enum {
+    ENTRY_COUNT = COUNT(model_entries) + OPTIMIZER_ENTRY_COUNT + COUNT(schedule_entries) +
+                  COUNT(batch_entries) + EXCHANGE_ENTRY_COUNT + COUNT(run_entries)
 };
+
+static size_t append(option *to, const option *from, size_t count)
+{
+    memcpy(to, from, count * sizeof *to);
+    return count;
+}
+
+const option_table *train_option_table(void)
+{
+    static option entries[ENTRY_COUNT];
+    static const option_table table = {
+        .options = entries,
+        .count = ENTRY_COUNT,
+        .usage = "[mpirun -np P] plumb train --data PATH [options]",
+        .about =
+            "Trains a model on P ranks. The gradients of K micro-batches are averaged, then\n"
+            "orthogonalised (muon) at their owners; the parameters are equal to the bit for every\n"
+            "number of ranks. Leaves a run directory with config.json, metrics.jsonl and\n"
+            "summary.json.",
+    };
+    if (entries[0].name == NULL) {
+        size_t n = append(entries, model_entries, COUNT(model_entries));
+        n += update_options_optimizer_entries(entries + n, AT(update));
+        n += append(entries + n, schedule_entries, COUNT(schedule_entries));
+        n += append(entries + n, batch_entries, COUNT(batch_entries));
+        n += update_options_exchange_entries(entries + n, AT(update));
+        append(entries + n, run_entries, COUNT(run_entries));
+    }
+    return &table;
+}
 
 const char *train_option_word(const train_options *options, const char *name)
 {
-    const option *o = &entries[option_index(&train_option_table, name)];
+    const option_table *table = train_option_table();
+    const option *o = &table->options[option_index(table, name)];
     return o->choices[*(const int *)((const char *)options + o->offset)];
 }
 
 int64_t train_options_groups(const train_options *o)
 {
-    if (o->groups > 0) {
-        return o->groups;
+    if (o->update.groups > 0) {
+        return o->update.groups;
     }
     int64_t groups = o->micro_batches < 8 ? o->micro_batches : 8;
     while (o->micro_batches % groups != 0) {
         groups--;
     }
     return groups;
-}
-
-static void choose_real(double *value, double chosen)
-{
-    if (isnan(*value)) {
-        *value = chosen;
-    }
 }
 
 static void choose_integer(int64_t *value, int64_t chosen)
@@ -382,27 +293,6 @@ static void decide_model(train_options *o)
     }
 }
 
-static void decide_optimizer(train_options *o)
-{
-    static const double rates[] = {0.1, 0.003, 0.02};
-    plumb_parameter_options usual;
-    if (plumb_parameter_options_init(&usual, sizeof usual, (plumb_optimizer)o->optimizer) !=
-        PLUMB_OK) {
-        return;
-    }
-    choose_real(&o->learning_rate, rates[o->optimizer]);
-    choose_real(&o->adamw_learning_rate, rates[PLUMB_OPTIMIZER_ADAMW]);
-    choose_real(&o->beta1, usual.beta1);
-    choose_real(&o->weight_decay, usual.weight_decay);
-    if (o->nesterov < 0) {
-        o->nesterov = usual.nesterov;
-    }
-    if (plumb_parameter_options_init(&usual, sizeof usual, PLUMB_OPTIMIZER_ADAMW) == PLUMB_OK) {
-        choose_real(&o->beta2, usual.beta2);
-        choose_real(&o->epsilon, usual.epsilon);
-    }
-}
-
 static void decide_run(train_options *o)
 {
     int64_t tenth = o->steps / 10;
@@ -419,28 +309,19 @@ static int check(const train_options *o, failure *f)
                            "--width %" PRId64 " is not divisible by --heads %" PRId64, o->width,
                            o->heads);
     }
-    if (o->learning_rate <= 0 || o->adamw_learning_rate <= 0) {
-        return failure_set(f, EXIT_USAGE, "learning rates must be above 0");
-    }
-    if (o->groups > 0 && o->micro_batches % o->groups != 0) {
+    if (o->update.groups > 0 && o->micro_batches % o->update.groups != 0) {
         return failure_set(f, EXIT_USAGE,
                            "--groups %" PRId64 " does not divide --micro-batches %" PRId64,
-                           o->groups, o->micro_batches);
+                           o->update.groups, o->micro_batches);
     }
     if (o->warm_up > o->steps) {
         return failure_set(f, EXIT_USAGE, "--warm-up %" PRId64 " is more than --steps %" PRId64,
                            o->warm_up, o->steps);
     }
-    if (o->exchange == PLUMB_EXCHANGE_ALLREDUCE &&
-        o->pipeline != PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE) {
-        return failure_set(f, EXIT_USAGE,
-                           "--exchange allreduce gives owners the mean only: no --pipeline %s",
-                           pipelines[o->pipeline]);
-    }
     if (o->run != NULL && o->run[0] == '\0') {
         return failure_set(f, EXIT_USAGE, "--run '' is not a folder");
     }
-    return EXIT_OK;
+    return update_options_check(&o->update, f);
 }
 
 int train_options_check_ranks(const train_options *o, int ranks, failure *f)
@@ -457,12 +338,12 @@ int train_options_check_ranks(const train_options *o, int ranks, failure *f)
 int train_options_parse(train_options *o, int argc, char **argv, bool *help, failure *f)
 {
     bool given[ENTRY_COUNT] = {false};
-    options_set_defaults(&train_option_table, o);
-    if (options_parse(&train_option_table, o, given, argc, argv, help, f) != EXIT_OK || *help) {
+    options_set_defaults(train_option_table(), o);
+    if (options_parse(train_option_table(), o, given, argc, argv, help, f) != EXIT_OK || *help) {
         return f->code;
     }
     decide_model(o);
-    decide_optimizer(o);
+    update_options_decide(&o->update);
     decide_run(o);
     return check(o, f);
 }

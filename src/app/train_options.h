@@ -5,7 +5,7 @@
 #ifndef APP_TRAIN_OPTIONS_H
 #define APP_TRAIN_OPTIONS_H
 
-#include "app/options.h"
+#include "app/update_options.h"
 
 typedef enum train_model { MODEL_GPT = 0, MODEL_MLP = 1 } train_model;
 typedef enum train_nonfinite { NONFINITE_STOP = 0, NONFINITE_SKIP = 1 } train_nonfinite;
@@ -15,19 +15,11 @@ typedef struct train_options {
     int model; /* train_model */
     const char *data;
     int64_t layers, width, heads, context;
-    int optimizer; /* plumb_optimizer */
-    int pipeline;  /* plumb_pipeline */
-    int polar;     /* plumb_polar_method */
-    double learning_rate, adamw_learning_rate;
-    double beta1, beta2, epsilon, weight_decay;
-    int nesterov; /* 0 no, 1 yes */
-    double clip_norm;
+    update_options update;
     int schedule; /* plumb_schedule_shape */
     int64_t warm_up;
     double floor;
-    int64_t steps, micro_batches, micro_batch_size, groups;
-    int owners;   /* plumb_owners */
-    int exchange; /* plumb_exchange */
+    int64_t steps, micro_batches, micro_batch_size;
     int64_t seed;
     const char *run;
     int64_t evaluate_every, held_out_units;
@@ -40,7 +32,7 @@ typedef struct train_options {
     bool json;
 } train_options;
 
-extern const option_table train_option_table;
+const option_table *train_option_table(void);
 
 /* Parses and decides. *help: the help is wanted, nothing else counts. Returns f's code. */
 int train_options_parse(train_options *options, int argc, char **argv, bool *help, failure *f);

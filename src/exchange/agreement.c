@@ -140,6 +140,12 @@ plumb_status agreement_largest(MPI_Comm communicator, int count, double *values)
     return PLUMB_OK;
 }
 
+plumb_status agreement_sum(MPI_Comm communicator, int count, double *values)
+{
+    TRANSPORT(MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_DOUBLE, MPI_SUM, communicator));
+    return PLUMB_OK;
+}
+
 plumb_status agreement_broadcast(MPI_Comm communicator, int64_t count, float *values)
 {
     return transport_broadcast(communicator, 0, count * (int64_t)sizeof *values, values);

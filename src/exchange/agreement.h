@@ -28,6 +28,9 @@ plumb_status agreement_text(MPI_Comm communicator, const char *text);
 /* Each of `count` values becomes the largest over the ranks. Collective. MPI. */
 plumb_status agreement_largest(MPI_Comm communicator, int count, double *values);
 
+/* Sums over ranks, of whole numbers: then exact in any order. Collective. MPI. */
+plumb_status agreement_sum(MPI_Comm communicator, int count, double *values);
+
 /* The coordinator's floats to all. Collective. MPI. */
 plumb_status agreement_broadcast(MPI_Comm communicator, int64_t count, float *values);
 

@@ -16,10 +16,22 @@ static int tag_of(int64_t index, int hop)
     return (int)(index * HOPS + hop);
 }
 
-/* Floats of a part's message: by group its weight rides along. */
+/* True if groups travel as a pipeline's streams with a tail, not as their sums. */
+static bool is_encoded(const layout_bucket *b)
+{
+    return b->tail > 0;
+}
+
+/* True if the owner keeps every group's sum until the next step. */
+static bool keeps_groups(const layout_bucket *b)
+{
+    return b->by_group && !is_encoded(b);
+}
+
+/* Floats of a part's message: where groups are encoded its weight rides along. */
 static int64_t part_floats(const layout_bucket *b)
 {
-    return b->count + (b->by_group ? BUCKET_WEIGHT_FLOATS : 0);
+    return b->count + (is_encoded(b) ? BUCKET_WEIGHT_FLOATS : 0);
 }
 
 static int64_t piece_floats(const layout_bucket *b)
@@ -51,7 +63,7 @@ static plumb_status prepare_parts(const bucket_desk *desk, const layout_bucket *
         bool arrives = r->parts[i].holder == desk->order->rank;
         bool own = r->parts[i].source == desk->order->rank;
         bool several = b->last_parameter > b->first_parameter;
-        if ((arrives && !own) || (own && !arrives && (b->by_group || several))) {
+        if ((arrives && !own) || (own && !arrives && (is_encoded(b) || several))) {
             PROPAGATE(memory_zeroed(part_floats(b), sizeof(float), &state->parts[i]));
         }
     }
@@ -64,7 +76,7 @@ static bool is_direct(const bucket_desk *desk, const layout_bucket *b, int node)
     const tree_node *n = &desk->tree->nodes[node];
     bool mine =
         n->first >= desk->store->first && n->last <= desk->store->first + desk->store->count;
-    return mine && !b->by_group && b->first_parameter == b->last_parameter;
+    return mine && !is_encoded(b) && b->first_parameter == b->last_parameter;
 }
 
 static plumb_status prepare_pieces(const bucket_desk *desk, const layout_bucket *b,
@@ -74,7 +86,8 @@ static plumb_status prepare_pieces(const bucket_desk *desk, const layout_bucket 
     PROPAGATE(memory_zeroed(r->piece_count, sizeof *state->pieces, &state->pieces));
     PROPAGATE(memory_zeroed(r->piece_count, sizeof *state->formed, &state->formed));
     for (int i = 0; i < r->piece_count; i++) {
-        if (r->pieces[i].source == desk->order->rank && !is_direct(desk, b, r->pieces[i].node)) {
+        bool own = r->pieces[i].source == desk->order->rank;
+        if (own ? !is_direct(desk, b, r->pieces[i].node) : keeps_groups(b)) {
             PROPAGATE(memory_zeroed(piece_floats(b), sizeof(float), &state->pieces[i]));
         }
     }
@@ -132,7 +145,7 @@ int64_t bucket_lane_floats(const bucket_desk *desk, int64_t index, const route *
     for (int i = 0; i < r->piece_count; i++) {
         arriving += r->pieces[i].source != desk->order->rank;
     }
-    return is_owner(desk, b) ? arriving * piece_floats(b) : 0;
+    return is_owner(desk, b) && !keeps_groups(b) ? arriving * piece_floats(b) : 0;
 }
 
 plumb_status bucket_post_parts(bucket_desk *desk, int64_t index, bucket_state *state)
@@ -161,10 +174,11 @@ plumb_status bucket_post_pieces(bucket_desk *desk, int64_t index, bucket_state *
         if (r->pieces[i].source == desk->order->rank) {
             continue;
         }
-        PROPAGATE(mail_receive(desk->mail, r->pieces[i].source, tag_of(index, 1), memory,
+        float *to = keeps_groups(b) ? state->pieces[i] : memory;
+        PROPAGATE(mail_receive(desk->mail, r->pieces[i].source, tag_of(index, 1), to,
                                piece_floats(b), MAIL_PIECE, index));
         state->pieces_left += (int)transport_chunks(piece_floats(b), desk->mail->chunk);
-        memory += piece_floats(b);
+        memory = keeps_groups(b) ? NULL : memory + piece_floats(b);
     }
     return PLUMB_OK;
 }
@@ -203,7 +217,7 @@ static const float *outgoing_part(bucket_desk *desk, const layout_bucket *b, buc
 {
     int node = state->route->parts[part].node;
     const float *sum = partial_node(desk->store, b, node, state->parts[part]);
-    if (!b->by_group) {
+    if (!is_encoded(b)) {
         return sum;
     }
     memcpy(state->parts[part], sum, (size_t)b->count * sizeof *sum);
@@ -312,16 +326,16 @@ static plumb_status form_stream(bucket_desk *desk, const layout_bucket *b, bucke
 }
 
 /* Piece number `piece` of this rank; zeros if forming it failed. */
-static const float *form_piece(bucket_desk *desk, int64_t index, bucket_state *state, int piece)
+static float *form_piece(bucket_desk *desk, int64_t index, bucket_state *state, int piece)
 {
     const layout_bucket *b = &desk->layout->buckets[index];
     int node = state->route->pieces[piece].node;
     float *memory = state->pieces[piece];
-    if (!b->by_group && partial_has(desk->store, b, node)) {
+    if (!is_encoded(b) && partial_has(desk->store, b, node)) {
         return partial_node(desk->store, b, node, memory);
     }
-    plumb_status status = b->by_group ? form_stream(desk, b, state, node, memory)
-                                      : form_sum(desk, b, state, node, memory);
+    plumb_status status = is_encoded(b) ? form_stream(desk, b, state, node, memory)
+                                        : form_sum(desk, b, state, node, memory);
     remember(desk, status);
     if (status != PLUMB_OK) {
         memset(memory, 0, (size_t)piece_floats(b) * sizeof *memory);
@@ -347,30 +361,28 @@ static plumb_status send_pieces(bucket_desk *desk, int64_t index, bucket_state *
     return PLUMB_OK;
 }
 
-/* All pieces of the bucket, in the owner's memory: arrived ones in the lane, own ones here. */
-static void list_pieces(bucket_desk *desk, const layout_bucket *b, bucket_state *state,
-                        combine_input *inputs)
+/*
+ * Where the pieces of the bucket lie at its owner: own ones where they were formed, arrived ones
+ * in the lane, or kept.
+ */
+static void list_pieces(bucket_desk *desk, const layout_bucket *b, bucket_state *state)
 {
     const route *r = state->route;
-    const float *arrived = state->lane >= 0 ? desk->lanes[state->lane] : NULL;
+    float *arrived = state->lane >= 0 ? desk->lanes[state->lane] : NULL;
     for (int i = 0; i < r->piece_count; i++) {
-        inputs[i].node = r->pieces[i].node;
-        if (r->pieces[i].source != desk->order->rank) {
-            inputs[i].values = arrived;
-            arrived += piece_floats(b);
-        } else {
-            inputs[i].values = state->formed[i];
+        if (r->pieces[i].source == desk->order->rank) {
+            continue;
         }
+        state->formed[i] = keeps_groups(b) ? state->pieces[i] : arrived;
+        arrived = keeps_groups(b) ? NULL : arrived + piece_floats(b);
     }
 }
 
-/* By group: every stream becomes its contribution to the sum, in place. */
-static plumb_status decode_pieces(bucket_desk *desk, const layout_bucket *b, int count,
-                                  const combine_input *inputs)
+/* Encoded: every stream becomes its contribution to the sum, in place. */
+static plumb_status decode_pieces(bucket_desk *desk, const layout_bucket *b, bucket_state *state)
 {
-    for (int i = 0; i < count; i++) {
-        /* Streams lie in lanes and pieces, both this desk's to write. */
-        float *stream = (float *)(uintptr_t)inputs[i].values;
+    for (int i = 0; i < state->route->piece_count; i++) {
+        float *stream = state->formed[i];
         PROPAGATE(desk->settings->decode(desk->settings->context, b->first_parameter, stream,
                                          stream + b->count, stream));
     }
@@ -383,8 +395,11 @@ static plumb_status form_owned_sum(bucket_desk *desk, int64_t index, bucket_stat
     int count = state->route->piece_count;
     combine_input *inputs = NULL;
     PROPAGATE(memory_allocate(count, sizeof *inputs, &inputs));
-    list_pieces(desk, b, state, inputs);
-    plumb_status status = b->by_group ? decode_pieces(desk, b, count, inputs) : PLUMB_OK;
+    list_pieces(desk, b, state);
+    plumb_status status = is_encoded(b) ? decode_pieces(desk, b, state) : PLUMB_OK;
+    for (int i = 0; i < count; i++) {
+        inputs[i] = (combine_input){state->route->pieces[i].node, state->formed[i]};
+    }
     if (status == PLUMB_OK) {
         status = combine(desk->tree, desk->tree->root, count, inputs, b->count, state->sum);
     }

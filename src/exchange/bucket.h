@@ -22,9 +22,10 @@ typedef struct bucket_state {
     bool done;               /* owner: the sum is formed */
     float **parts;           /* [route->part_count] memory of arriving or leaving parts, or NULL */
     float **pieces;          /* [route->piece_count] memory of own pieces that need any */
-    const float **formed;    /* [route->piece_count] own pieces, once held: slot or memory */
-    float *sum;              /* owner only, [bucket->count] */
-    int lane;                /* memory of arriving pieces; owner only; -1: none yet */
+    float *
+        *formed; /* [route->piece_count] pieces: own ones once held, all once the sum is formed */
+    float *sum;  /* owner only, [bucket->count] */
+    int lane;    /* memory of arriving pieces; owner only; -1: none yet */
 } bucket_state;
 
 /* What all buckets share. */

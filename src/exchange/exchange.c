@@ -455,6 +455,11 @@ float *exchange_sum(exchange *x, int64_t bucket)
                                  : x->buckets[bucket].sum;
 }
 
+float *exchange_group(exchange *x, int64_t bucket, int group)
+{
+    return x->buckets[bucket].formed[group];
+}
+
 float *exchange_values(exchange *x)
 {
     return x->values;

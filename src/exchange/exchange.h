@@ -24,7 +24,7 @@ typedef struct exchange_settings {
     bool allreduce;         /* MPI_Allreduce instead of the transposed reduction */
     int64_t chunk;          /* most floats of one MPI call; 0: INT_MAX */
     double nominal_samples; /* samples that weigh 1 */
-    /* What a by_group bucket's groups turn into before they are sent, and at the owner; see
+    /* What the groups of a bucket with a tail turn into before they are sent, and at the owner; see
      * pipeline.h. `parameter` is the bucket's only one. */
     void *context;
     plumb_status (*encode)(void *context, int64_t parameter, const float *sum, float weight,
@@ -88,6 +88,12 @@ plumb_status exchange_failure(const exchange *x);
  * worked on); NULL for others' buckets.
  */
 float *exchange_sum(exchange *x, int64_t bucket);
+
+/*
+ * The owner's copy of one group's sum over the bucket, where groups are kept (by_group without a
+ * tail); to be worked on in place until the next step.
+ */
+float *exchange_group(exchange *x, int64_t bucket, int group);
 
 /* The flat space of values, [layout->length]: owners write their buckets before publishing. */
 float *exchange_values(exchange *x);

@@ -21,8 +21,9 @@ typedef struct layout_bucket {
     int64_t first, count; /* in the flat space */
     int64_t owner;        /* rank */
     int64_t first_parameter, last_parameter;
-    int64_t by_group; /* 1: the owner gets every group's stream (then it is one parameter) */
-    int64_t tail;     /* floats behind each stream */
+    int64_t by_group; /* 1: the owner gets every group by itself, and not only the sum */
+    int64_t tail;     /* of a pipeline's streams: floats behind each; then the bucket has one
+                         parameter. 0: groups come as their sums and are kept for the step */
 } layout_bucket;
 
 typedef struct layout {

@@ -269,8 +269,7 @@ static void gather_slots(const partial_store *store, const layout_bucket *bucket
     }
 }
 
-const float *partial_node(const partial_store *store, const layout_bucket *bucket, int node,
-                          float *spare)
+float *partial_node(const partial_store *store, const layout_bucket *bucket, int node, float *spare)
 {
     int slot = slot_of(&store->partials[bucket->first_parameter], node);
     if (slot < 0) {

@@ -63,8 +63,8 @@ bool partial_complete(const partial_store *store, int64_t parameter);
  * the bucket's parameters have it in different slots a copy in `spare` (bucket->count floats,
  * may be NULL if there is one parameter). NULL if the node is not here.
  */
-const float *partial_node(const partial_store *store, const layout_bucket *bucket, int node,
-                          float *spare);
+float *partial_node(const partial_store *store, const layout_bucket *bucket, int node,
+                    float *spare);
 
 /* True if every node lies in the same slot for all of the bucket's (complete) parameters. */
 bool partial_slots_agree(const partial_store *store, const layout_bucket *bucket);

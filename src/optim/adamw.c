@@ -4,11 +4,14 @@
  *
  *     x = (1 - rate decay) x;   m = lerp(m, g, 1 - beta1);   v = beta2 v + (1 - beta2) g^2;
  *     x = x - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon).
+ *
+ * With a correction, what follows the rate comes from src/correct, which then also owns the states.
  */
 #include <math.h>
 
 #include "base/error.h"
 #include "base/vector.h"
+#include "correct/correction.h"
 #include "optim/elementwise.h"
 #include "optim/optimizer.h"
 
@@ -52,12 +55,71 @@ static void adamw_elements(int64_t count, adamw_scalars s, const float *restrict
     }
 }
 
+/* new_values holds the direction on entry. */
+VECTOR_CLONES
+static void adamw_apply(int64_t count, float keep, float rate, const float *restrict values,
+                        float *restrict new_values)
+{
+    for (int64_t i = 0; i < count; i++) {
+        new_values[i] = keep * values[i] - rate * new_values[i];
+    }
+}
+
+static void adamw_corrected(const optimizer_input *input, const correction_kind *kind)
+{
+    const plumb_parameter_options *options = input->options;
+    correction_input correction = {
+        .count = input->count,
+        .update = input->update,
+        .beta1 = options->beta1,
+        .beta2 = options->beta2,
+        .epsilon = options->epsilon,
+        .family = statistics_family_of(input->group_count, options->noise_floor),
+        .gradients = input->groups,
+        .mean = input->gradient,
+        .states = input->states,
+        .new_states = input->new_states,
+        .direction = input->new_values,
+        .clipped = input->clipped,
+    };
+    kind->direct(&correction);
+    adamw_apply(input->count, (float)(1.0 - input->learning_rate * options->weight_decay),
+                (float)input->learning_rate, input->values, input->new_values);
+}
+
 static plumb_status adamw_update(const optimizer_input *input)
 {
+    const correction_kind *kind = correction_find(input->options->correction);
+    if (kind != NULL) {
+        adamw_corrected(input, kind);
+        return PLUMB_OK;
+    }
     adamw_elements(input->count, adamw_scalars_of(input), input->gradient, input->values,
                    input->states[0], input->states[1], input->new_values, input->new_states[0],
                    input->new_states[1]);
     return PLUMB_OK;
+}
+
+static bool adamw_wants_groups(const plumb_parameter_options *options)
+{
+    return options->correction != PLUMB_CORRECTION_NONE;
+}
+
+static int adamw_state_count(const plumb_parameter_options *options, int groups)
+{
+    const correction_kind *kind = correction_find(options->correction);
+    return kind == NULL ? 2 : correction_states(kind, groups);
+}
+
+static const char *adamw_state_name(const plumb_parameter_options *options, int groups, int state,
+                                    int *group)
+{
+    const correction_kind *kind = correction_find(options->correction);
+    if (kind != NULL) {
+        return correction_state_name(kind, groups, state, group);
+    }
+    *group = -1;
+    return state == 0 ? "first_moment" : "second_moment";
 }
 
 static void adamw_defaults(plumb_parameter_options *options)
@@ -75,25 +137,51 @@ static plumb_status adamw_validate(const plumb_parameter_options *options, int64
     (void)cols;
     REQUIRE(options->nesterov == 0, PLUMB_ERROR_UNSUPPORTED,
             "AdamW has no Nesterov form: nesterov must be 0");
+    const correction_kind *kind = correction_find(options->correction);
+    if (kind == NULL) {
+        REQUIRE(options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
+                "noise_floor belongs to a correction: without one it must be 0");
+        return PLUMB_OK;
+    }
+    REQUIRE(options->pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_ERROR_UNSUPPORTED,
+            "correction %s needs the groups' own gradients: pipeline must be the default",
+            kind->name);
+    REQUIRE(kind->has_noise_floor || options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
+            "correction %s is as published and has no noise floor: noise_floor must be 0",
+            kind->name);
+    REQUIRE(kind->only_noise_floor == 0.0 || options->noise_floor == kind->only_noise_floor,
+            PLUMB_ERROR_ARGUMENT, "correction %s needs noise_floor %g; it is %g", kind->name,
+            kind->only_noise_floor, options->noise_floor);
     return PLUMB_OK;
 }
+
+static plumb_status adamw_validate_groups(const plumb_parameter_options *options, int groups)
+{
+    const correction_kind *kind = correction_find(options->correction);
+    return kind == NULL ? PLUMB_OK : correction_check_groups(kind, groups, options->noise_floor);
+}
+
+/* Corrections pass over every group's gradient and states, in double. */
+static const double corrected_passes = 8.0;
 
 static double adamw_cost(const plumb_parameter_options *options, int64_t rows, int64_t cols,
                          int64_t count)
 {
-    (void)options;
     (void)rows;
     (void)cols;
-    return (double)count * elementwise_seconds;
+    double passes = options->correction == PLUMB_CORRECTION_NONE ? 1.0 : corrected_passes;
+    return (double)count * elementwise_seconds * passes;
 }
 
 const optimizer_kind optimizer_adamw = {
     .name = "adamw",
     .element_wise = true,
-    .state_count = 2,
-    .state_names = {"first_moment", "second_moment"},
+    .state_count = adamw_state_count,
+    .state_name = adamw_state_name,
+    .wants_groups = adamw_wants_groups,
     .defaults = adamw_defaults,
     .validate = adamw_validate,
+    .validate_groups = adamw_validate_groups,
     .update = adamw_update,
     .cost = adamw_cost,
 };

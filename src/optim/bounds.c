@@ -40,6 +40,8 @@ static const named_bounds table[] = {
     {"epsilon", {1e-30, 1e6, 0, 0}},
     {"weight_decay", {0, 1e6, 0, 0}},
     {"nesterov", {0, 1, 0, 0}},
+    {"correction", {PLUMB_CORRECTION_NONE, PLUMB_CORRECTION_PAPER_LOO_JENSEN, 0, 0}},
+    {"noise_floor", {0, 1, 0, 0}},
 };
 
 /* NULL if no option has that name. */
@@ -113,5 +115,7 @@ plumb_status bounds_check_parameter_options(const plumb_parameter_options *optio
     PROPAGATE(bounds_check("beta2", options->beta2));
     PROPAGATE(bounds_check("epsilon", options->epsilon));
     PROPAGATE(bounds_check("weight_decay", options->weight_decay));
-    return bounds_check("nesterov", (double)options->nesterov);
+    PROPAGATE(bounds_check("nesterov", (double)options->nesterov));
+    PROPAGATE(bounds_check("correction", (double)options->correction));
+    return bounds_check("noise_floor", options->noise_floor);
 }

@@ -14,8 +14,6 @@
 
 #include "plumb.h"
 
-enum { OPTIMIZER_MAX_STATES = 4 };
-
 typedef struct optimizer_input {
     const plumb_parameter_options *options;
     int64_t rows, cols;    /* of the whole parameter */
@@ -24,10 +22,16 @@ typedef struct optimizer_input {
     double learning_rate;  /* learning_rate_factor already applied */
     const float *gradient; /* [count], the mean, clipped, after the pipeline's own work */
     const float *values;   /* [count], old */
-    const float *states[OPTIMIZER_MAX_STATES]; /* [count] each, old; zero before the first update */
-    float *new_values;                         /* [count] */
-    float *new_states[OPTIMIZER_MAX_STATES];
-    float *scratch; /* [count], free to use; NULL unless needs_scratch */
+    float *new_values;     /* [count] */
+    /* [state_count][count] each; the old ones are zero before the first update. */
+    const float *const *states;
+    float *const *new_states;
+    /* If the kind wants groups: G, and every group's mean gradient [G][count], scaled by the same
+     * clip factor as the mean. Groups weigh equally. Else 0 and NULL. */
+    int group_count;
+    const float *const *groups;
+    int64_t *clipped; /* add the elements whose correction met its bound */
+    float *scratch;   /* [count], free to use; NULL unless needs_scratch */
 } optimizer_input;
 
 typedef struct optimizer_kind {
@@ -35,12 +39,19 @@ typedef struct optimizer_kind {
     bool element_wise;   /* may be given any slice */
     bool orthogonalises; /* ends in a polar factor of its own unless the pipeline forbids it */
     bool needs_scratch;
-    int state_count;                               /* states of one float an element */
-    const char *state_names[OPTIMIZER_MAX_STATES]; /* such as "first_moment" */
+    /* States of one float an element, for G groups. */
+    int (*state_count)(const plumb_parameter_options *options, int groups);
+    /* Name of a state, such as "first_moment", and its group, or -1 if it belongs to all. */
+    const char *(*state_name)(const plumb_parameter_options *options, int groups, int state,
+                              int *group);
+    /* True if updates need every group's gradient at the owner; NULL: never. */
+    bool (*wants_groups)(const plumb_parameter_options *options);
     /* Fills what differs from the common defaults (all zero, factor 1). */
     void (*defaults)(plumb_parameter_options *options);
     /* A combination without meaning raises UNSUPPORTED or ARGUMENT; may be NULL. */
     plumb_status (*validate)(const plumb_parameter_options *options, int64_t rows, int64_t cols);
+    /* The same for what depends on G, once G is known; may be NULL. */
+    plumb_status (*validate_groups)(const plumb_parameter_options *options, int groups);
     plumb_status (*update)(const optimizer_input *input);
     /* Seconds, by a rough model, of one update: for balancing owners only, never for results. */
     double (*cost)(const plumb_parameter_options *options, int64_t rows, int64_t cols,

@@ -49,5 +49,9 @@ plumb_status optimizer_validate(const plumb_parameter_options *options, int64_t 
 {
     PROPAGATE(bounds_check_parameter_options(options));
     const optimizer_kind *kind = optimizer_find(options->optimizer);
+    REQUIRE(kind->wants_groups != NULL || options->correction == PLUMB_CORRECTION_NONE,
+            PLUMB_ERROR_UNSUPPORTED, "%s has no corrections: correction must be none", kind->name);
+    REQUIRE(kind->wants_groups != NULL || options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
+            "%s has no corrections: noise_floor must be 0", kind->name);
     return kind->validate == NULL ? PLUMB_OK : kind->validate(options, rows, cols);
 }

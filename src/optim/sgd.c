@@ -77,8 +77,8 @@ static double sgd_cost(const plumb_parameter_options *options, int64_t rows, int
 const optimizer_kind optimizer_sgd = {
     .name = "sgd",
     .element_wise = true,
-    .state_count = 1,
-    .state_names = {"momentum"},
+    .state_count = elementwise_one_state,
+    .state_name = elementwise_momentum,
     .defaults = sgd_defaults,
     .update = sgd_update,
     .cost = sgd_cost,

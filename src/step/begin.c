@@ -13,7 +13,7 @@
 #include "step/reduce.h"
 #include "step/slices.h"
 
-enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 16, LINES_OF_PARAMETER = 11 };
+enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 16, LINES_OF_PARAMETER = 13 };
 
 /* The lines of the handle's options; returns the end of the text. */
 static char *describe_options(const plumb *p, char *at)
@@ -47,6 +47,8 @@ static char *describe_parameter(const parameter *one, int64_t index, char *at)
     at += sprintf(at, "epsilon of %s = %.17g\n", one->name, q->epsilon);
     at += sprintf(at, "weight_decay of %s = %.17g\n", one->name, q->weight_decay);
     at += sprintf(at, "nesterov of %s = %d\n", one->name, q->nesterov);
+    at += sprintf(at, "correction of %s = %d\n", one->name, (int)q->correction);
+    at += sprintf(at, "noise_floor of %s = %.17g\n", one->name, q->noise_floor);
     return at;
 }
 
@@ -126,34 +128,6 @@ static plumb_status equalise_values(plumb *p)
     return PLUMB_OK;
 }
 
-static plumb_status make_plan(plumb *p)
-{
-    MPI_Comm communicator = exchange_communicator(p->exchange);
-    const share_order *order = exchange_order(p->exchange);
-    layout l = {0};
-    plumb_status status = order->rank == 0 ? plan_make(p, order->size, &l) : PLUMB_OK;
-    PROPAGATE(agreement_verdict(communicator, status));
-    slices_free(p);
-    status = agreement_verdict(communicator, exchange_adopt(p->exchange, &l));
-    if (status == PLUMB_OK) {
-        status = agreement_verdict(communicator, slices_make(p));
-    }
-    return status;
-}
-
-static plumb_status set_up(plumb *p)
-{
-    PROPAGATE(compare_setup(p));
-    PROPAGATE(look_at_blas(p));
-    PROPAGATE(equalise_values(p));
-    PROPAGATE(make_plan(p));
-    p->planned = true;
-    handle_log(p, PLUMB_LOG_INFO, "%lld parameters, %lld buckets, %d ranks on %d nodes",
-               (long long)p->parameter_count, (long long)exchange_layout(p->exchange)->bucket_count,
-               exchange_order(p->exchange)->size, exchange_order(p->exchange)->nodes);
-    return PLUMB_OK;
-}
-
 static plumb_status check_total(const plumb *p, int64_t total)
 {
     int ranks = exchange_order(p->exchange)->size;
@@ -177,12 +151,67 @@ static int choose_groups(const plumb *p, int64_t total)
     return groups;
 }
 
+/* G is fixed where states belong to groups; what depends on it is checked once it is known. */
+static plumb_status fix_groups(plumb *p, int64_t total)
+{
+    PROPAGATE(check_total(p, total));
+    p->state_groups = choose_groups(p, total);
+    p->wants_groups = false;
+    p->corrected = 0;
+    for (int64_t i = 0; i < p->parameter_count; i++) {
+        const parameter *one = &p->parameters[i];
+        if (one->kind->validate_groups != NULL) {
+            plumb_status status = one->kind->validate_groups(&one->options, p->state_groups);
+            PROPAGATE(handle_named(p, one, status));
+        }
+        if (parameter_wants_groups(one)) {
+            p->wants_groups = true;
+            p->corrected += one->rows * one->cols;
+        }
+    }
+    return PLUMB_OK;
+}
+
+static plumb_status make_plan(plumb *p)
+{
+    MPI_Comm communicator = exchange_communicator(p->exchange);
+    const share_order *order = exchange_order(p->exchange);
+    layout l = {0};
+    plumb_status status = order->rank == 0 ? plan_make(p, order->size, &l) : PLUMB_OK;
+    PROPAGATE(agreement_verdict(communicator, status));
+    slices_free(p);
+    status = agreement_verdict(communicator, exchange_adopt(p->exchange, &l));
+    if (status == PLUMB_OK) {
+        status = agreement_verdict(communicator, slices_make(p));
+    }
+    return status;
+}
+
+static plumb_status set_up(plumb *p, int64_t total)
+{
+    PROPAGATE(compare_setup(p));
+    PROPAGATE(agreement_equal(exchange_communicator(p->exchange), fix_groups(p, total),
+                              "the number of micro-batches", (double)total));
+    PROPAGATE(look_at_blas(p));
+    PROPAGATE(equalise_values(p));
+    PROPAGATE(make_plan(p));
+    p->planned = true;
+    handle_log(p, PLUMB_LOG_INFO, "%lld parameters, %lld buckets, %d ranks on %d nodes",
+               (long long)p->parameter_count, (long long)exchange_layout(p->exchange)->bucket_count,
+               exchange_order(p->exchange)->size, exchange_order(p->exchange)->nodes);
+    return PLUMB_OK;
+}
+
 static plumb_status prepare(plumb *p, int64_t total)
 {
     PROPAGATE(check_total(p, total));
     bool same = p->micro_batches == total && p->gathering.all != NULL;
     p->micro_batches = total;
     p->groups = choose_groups(p, total);
+    REQUIRE(!p->wants_groups || p->groups == p->state_groups, PLUMB_ERROR_ARGUMENT,
+            "corrections keep a state for each group: the steps so far had %d groups, "
+            "%lld micro-batches would have %d",
+            p->state_groups, (long long)total, p->groups);
     PROPAGATE(exchange_prepare(p->exchange, total, p->groups));
     exchange_share(p->exchange, &p->first, &p->count);
     if (!same) {
@@ -195,7 +224,7 @@ static plumb_status begin(plumb *p, int64_t total)
 {
     PROPAGATE(handle_expect(p, HANDLE_IDLE, "plumb_begin_step"));
     if (!p->planned) {
-        PROPAGATE(set_up(p));
+        PROPAGATE(set_up(p, total));
     }
     PROPAGATE(agreement_equal(exchange_communicator(p->exchange), prepare(p, total),
                               "the number of micro-batches", (double)total));

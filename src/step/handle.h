@@ -37,7 +37,8 @@ typedef struct slice {
     int64_t block;        /* number of its first block of squares among its owner's */
     int64_t blocks;
     /* Owner only: [0] and [1] take turns as the state and the state to come. */
-    float *states[2][OPTIMIZER_MAX_STATES];
+    int state_count;
+    float **states[2]; /* [state_count][count] */
 } slice;
 
 /* The agreement of a step: what every rank brings, in doubles. See reduce.c. */
@@ -66,9 +67,14 @@ struct plumb {
 
     int64_t slice_count;
     slice *slices;
-    int current;    /* which of slice.states is the state */
-    float *scratch; /* for optimizers that need it */
-    int *blocks_of; /* [ranks] blocks of squares of what a rank owns */
+    int current;                   /* which of slice.states is the state */
+    bool wants_groups;             /* some parameter's update needs every group's gradient */
+    int state_groups;              /* G that the states are for */
+    const float **groups_of_slice; /* [state_groups] room to list a slice's groups */
+    int64_t clipped;               /* elements of this step whose correction met its bound */
+    int64_t corrected;             /* elements of all parameters with a correction */
+    float *scratch;                /* for optimizers that need it */
+    int *blocks_of;                /* [ranks] blocks of squares of what a rank owns */
 
     /* The step that is open. */
     int64_t micro_batches; /* K */
@@ -82,7 +88,6 @@ struct plumb {
 
     /* What plumb_reduce found. */
     double divisor; /* sum of weights */
-    double clip_factor;
     plumb_report report;
     float *sample_norms;
     int64_t sample_norm_count;
@@ -105,6 +110,9 @@ void handle_log(const plumb *p, plumb_log_level level, const char *format, ...)
 
 /* A failure of work on one parameter, its message with name and rank in front. */
 plumb_status handle_named(const plumb *p, const parameter *one, plumb_status status);
+
+/* True if the parameter's update needs every group's gradient at its owner. */
+bool parameter_wants_groups(const parameter *one);
 
 /* Names `id`'s parameter, or ARGUMENT. */
 plumb_status handle_parameter(const plumb *p, int id, const parameter **found);

@@ -36,6 +36,12 @@ static plumb_status check_shape(const char *name, int64_t rows, int64_t cols, co
     return PLUMB_OK;
 }
 
+static bool wants_groups(const plumb_parameter_options *options)
+{
+    const optimizer_kind *kind = optimizer_find(options->optimizer);
+    return kind->wants_groups != NULL && kind->wants_groups(options);
+}
+
 static plumb_status check_options(const plumb *p, const char *name, int64_t rows, int64_t cols,
                                   const plumb_parameter_options *options)
 {
@@ -46,10 +52,10 @@ static plumb_status check_options(const plumb *p, const char *name, int64_t rows
         return error_raise(status, "parameter \"%s\": %.300s", name, reason);
     }
     REQUIRE(p->options.exchange != PLUMB_EXCHANGE_ALLREDUCE ||
-                !pipeline_by_group(options->pipeline),
+                (!pipeline_by_group(options->pipeline) && !wants_groups(options)),
             PLUMB_ERROR_UNSUPPORTED,
-            "parameter \"%s\": its pipeline needs every group's stream at the owner, which "
-            "the allreduce exchange does not bring",
+            "parameter \"%s\": its pipeline or correction needs every group's gradient at the "
+            "owner, which the allreduce exchange does not bring",
             name);
     return PLUMB_OK;
 }

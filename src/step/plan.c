@@ -75,7 +75,7 @@ static plumb_status add_bucket(cutter *c, const layout_bucket *bucket)
 }
 
 /* Large and element-wise: pieces of whole blocks, about equal. */
-static plumb_status cut_slices(cutter *c, int64_t index)
+static plumb_status cut_slices(cutter *c, int64_t index, bool by_group)
 {
     layout_parameter *where = &c->l->parameters[index];
     int64_t pieces = (where->count + c->target - 1) / c->target;
@@ -83,7 +83,7 @@ static plumb_status cut_slices(cutter *c, int64_t index)
     where->first_bucket = c->l->bucket_count;
     for (int64_t first = 0; first < where->count; first += size) {
         int64_t count = where->count - first < size ? where->count - first : size;
-        layout_bucket bucket = {where->offset + first, count, 0, index, index, 0, 0};
+        layout_bucket bucket = {where->offset + first, count, 0, index, index, by_group, 0};
         PROPAGATE(add_bucket(c, &bucket));
     }
     where->last_bucket = c->l->bucket_count - 1;
@@ -91,14 +91,15 @@ static plumb_status cut_slices(cutter *c, int64_t index)
     return PLUMB_OK;
 }
 
-/* Whole: into the open bucket if it fits, else into one of its own that stays open. */
+/* Whole: into the open bucket if it is of the same kind and has room, else into one of its own,
+ * which stays open unless it carries tails. */
 static plumb_status place_whole(cutter *c, int64_t index, bool by_group, int64_t tail)
 {
     layout_parameter *where = &c->l->parameters[index];
-    if (c->open && !by_group) {
+    if (c->open && tail == 0) {
         layout_bucket *last = &c->l->buckets[c->l->bucket_count - 1];
         int64_t count = where->offset + where->count - last->first;
-        if (count <= c->target) {
+        if (count <= c->target && last->by_group == by_group) {
             last->count = count;
             last->last_parameter = index;
             where->first_bucket = where->last_bucket = c->l->bucket_count - 1;
@@ -107,7 +108,7 @@ static plumb_status place_whole(cutter *c, int64_t index, bool by_group, int64_t
     }
     where->first_bucket = where->last_bucket = c->l->bucket_count;
     layout_bucket bucket = {where->offset, where->count, 0, index, index, by_group, tail};
-    c->open = !by_group;
+    c->open = tail == 0;
     return add_bucket(c, &bucket);
 }
 
@@ -116,11 +117,12 @@ static plumb_status cut(cutter *c)
     for (int64_t i = 0; i < c->p->parameter_count; i++) {
         const parameter *one = &c->p->parameters[i];
         plumb_pipeline pipeline = one->options.pipeline;
-        bool by_group = pipeline_by_group(pipeline);
+        bool encoded = pipeline_by_group(pipeline);
+        bool by_group = encoded || parameter_wants_groups(one);
         if (!must_stay_whole(one) && c->l->parameters[i].count > c->target) {
-            PROPAGATE(cut_slices(c, i));
+            PROPAGATE(cut_slices(c, i, by_group));
         } else {
-            int64_t tail = by_group ? pipeline_tail(pipeline, one->rows, one->cols) : 0;
+            int64_t tail = encoded ? pipeline_tail(pipeline, one->rows, one->cols) : 0;
             PROPAGATE(place_whole(c, i, by_group, tail));
         }
     }

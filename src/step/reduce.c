@@ -159,6 +159,26 @@ static void sum_micro_batches(plumb *p, const gathering *g, int64_t *norm_count)
     p->report.loss = loss / samples;
 }
 
+/* Corrections compare groups as equals: they must have equally many samples. */
+static plumb_status check_group_samples(const plumb *p, const gathering *g)
+{
+    double first = 0.0;
+    double sum = 0.0;
+    int64_t unit = p->micro_batches / p->groups;
+    for (int64_t k = 0; p->wants_groups && k < p->micro_batches; k++) {
+        sum += micro_batch_line(p, g, k)[0];
+        if ((k + 1) % unit != 0) {
+            continue;
+        }
+        first = k + 1 == unit ? sum : first;
+        REQUIRE(sum == first, PLUMB_ERROR_ARGUMENT,
+                "corrections need groups of equal samples: group 0 has %g, group %lld has %g",
+                first, (long long)(k / unit), sum);
+        sum = 0.0;
+    }
+    return PLUMB_OK;
+}
+
 /* The norm of the mean, or the first parameter whose sum is not finite. */
 static plumb_status sum_squares(plumb *p, const gathering *g, plumb_report *report)
 {
@@ -280,6 +300,7 @@ static plumb_status agree(plumb *p, double start)
     plumb_report *report = &p->report;
     int64_t norm_count;
     sum_micro_batches(p, g, &norm_count);
+    PROPAGATE(check_group_samples(p, g));
     PROPAGATE(sum_squares(p, g, report));
     sum_traffic(p, g, report);
     double clip = p->options.clip_norm;

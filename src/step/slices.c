@@ -34,9 +34,11 @@ static slice make_slice(const layout *l, int64_t number, int64_t index, int *blo
 
 static plumb_status make_states(plumb *p, slice *s)
 {
-    const optimizer_kind *kind = p->parameters[s->parameter].kind;
+    const parameter *one = &p->parameters[s->parameter];
+    s->state_count = one->kind->state_count(&one->options, p->state_groups);
     for (int turn = 0; turn < 2; turn++) {
-        for (int i = 0; i < kind->state_count; i++) {
+        PROPAGATE(memory_zeroed(s->state_count, sizeof *s->states[turn], &s->states[turn]));
+        for (int i = 0; i < s->state_count; i++) {
             PROPAGATE(memory_zeroed(s->count, sizeof(float), &s->states[turn][i]));
         }
     }
@@ -64,6 +66,7 @@ static plumb_status list_slices(plumb *p)
 plumb_status slices_make(plumb *p)
 {
     PROPAGATE(list_slices(p));
+    PROPAGATE(memory_zeroed(p->state_groups, sizeof *p->groups_of_slice, &p->groups_of_slice));
     int64_t scratch = 0;
     for (int64_t i = 0; i < p->slice_count; i++) {
         slice *s = &p->slices[i];
@@ -82,13 +85,16 @@ void slices_free(plumb *p)
 {
     for (int64_t i = 0; p->slices != NULL && i < p->slice_count; i++) {
         for (int turn = 0; turn < 2; turn++) {
-            for (int k = 0; k < OPTIMIZER_MAX_STATES; k++) {
-                memory_free(&p->slices[i].states[turn][k]);
+            slice *s = &p->slices[i];
+            for (int k = 0; s->states[turn] != NULL && k < s->state_count; k++) {
+                memory_free(&s->states[turn][k]);
             }
+            memory_free(&s->states[turn]);
         }
     }
     memory_free(&p->slices);
     memory_free(&p->blocks_of);
     memory_free(&p->scratch);
+    memory_free(&p->groups_of_slice);
     p->slice_count = 0;
 }

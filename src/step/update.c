@@ -26,6 +26,20 @@ static plumb_status prepare_gradient(plumb *p, const slice *s, float *gradient)
     return PLUMB_OK;
 }
 
+/* Lists the slice's group means, in place of their sums and clipped like the mean. */
+static void prepare_groups(plumb *p, const slice *s, int64_t offset)
+{
+    float weight = (float)(p->divisor / p->groups);
+    for (int g = 0; g < p->groups; g++) {
+        float *group = exchange_group(p->exchange, s->bucket, g) + offset;
+        vector_divide(s->count, weight, group, group);
+        if (p->report.clip_factor != 1.0) {
+            vector_scale(s->count, (float)p->report.clip_factor, group, group);
+        }
+        p->groups_of_slice[g] = group;
+    }
+}
+
 static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, const float *gradient)
 {
     const parameter *one = &p->parameters[s->parameter];
@@ -39,11 +53,14 @@ static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, con
         .gradient = gradient,
         .values = one->values + s->first,
         .new_values = exchange_values(p->exchange) + s->offset,
+        .states = (const float *const *)s->states[p->current],
+        .new_states = s->states[1 - p->current],
+        .clipped = &p->clipped,
         .scratch = p->scratch,
     };
-    for (int i = 0; i < one->kind->state_count; i++) {
-        input.states[i] = s->states[p->current][i];
-        input.new_states[i] = s->states[1 - p->current][i];
+    if (parameter_wants_groups(one)) {
+        input.group_count = p->groups;
+        input.groups = p->groups_of_slice;
     }
     return input;
 }
@@ -55,10 +72,11 @@ static plumb_status check_results(const plumb *p, const slice *s, const optimize
     int rank = exchange_order(p->exchange)->rank;
     REQUIRE(vector_all_finite(s->count, input->new_values), PLUMB_ERROR_NONFINITE,
             "the update of parameter \"%s\" is not finite (rank %d)", one->name, rank);
-    for (int i = 0; i < one->kind->state_count; i++) {
+    for (int i = 0; i < s->state_count; i++) {
+        int group;
         REQUIRE(vector_all_finite(s->count, input->new_states[i]), PLUMB_ERROR_NONFINITE,
-                "the %s of parameter \"%s\" is not finite (rank %d)", one->kind->state_names[i],
-                one->name, rank);
+                "the %s of parameter \"%s\" is not finite (rank %d)",
+                one->kind->state_name(&one->options, p->state_groups, i, &group), one->name, rank);
     }
     return PLUMB_OK;
 }
@@ -67,9 +85,12 @@ static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
 {
     const parameter *one = &p->parameters[s->parameter];
     const layout *l = exchange_layout(p->exchange);
-    float *gradient =
-        exchange_sum(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
+    int64_t offset = s->offset - l->buckets[s->bucket].first;
+    float *gradient = exchange_sum(p->exchange, s->bucket) + offset;
     plumb_status status = prepare_gradient(p, s, gradient);
+    if (parameter_wants_groups(one)) {
+        prepare_groups(p, s, offset);
+    }
     optimizer_input input = slice_input(p, s, learning_rate, gradient);
     if (status == PLUMB_OK) {
         status = one->kind->update(&input);
@@ -82,6 +103,7 @@ static plumb_status compute(plumb *p, double learning_rate)
 {
     REQUIRE(isfinite(learning_rate) && learning_rate >= 0.0, PLUMB_ERROR_ARGUMENT,
             "the learning rate is %g", learning_rate);
+    p->clipped = 0;
     for (int64_t i = 0; i < p->slice_count; i++) {
         slice *s = &p->slices[i];
         if (slice_owned(p, s)) {
@@ -101,6 +123,19 @@ static void take_values(plumb *p)
     }
 }
 
+/* The share of corrected elements whose correction met its bound, over all owners. */
+static plumb_status count_clipped(plumb *p)
+{
+    p->report.correction_clipped = 0.0;
+    if (!p->wants_groups) {
+        return PLUMB_OK;
+    }
+    double clipped = (double)p->clipped;
+    PROPAGATE(agreement_sum(exchange_communicator(p->exchange), 1, &clipped));
+    p->report.correction_clipped = clipped / (double)p->corrected;
+    return PLUMB_OK;
+}
+
 /* The point of no return is behind us: every rank has computed what it owns. */
 static plumb_status commit(plumb *p)
 {
@@ -113,7 +148,7 @@ static plumb_status commit(plumb *p)
     PROPAGATE(agreement_largest(exchange_communicator(p->exchange), 2, seconds));
     p->report.update_seconds = seconds[0];
     p->report.exchange_seconds += seconds[1];
-    return PLUMB_OK;
+    return count_clipped(p);
 }
 
 /* Before anything changes: afterwards all ranks have the owners' values, whatever was there. */

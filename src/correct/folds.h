@@ -1,0 +1,30 @@
+/*
+ * What corrections with one track a group share: sums over the tracks, and the bound on what they
+ * change. All arrays hold the elements of one block.
+ */
+#ifndef PLUMB_CORRECT_FOLDS_H
+#define PLUMB_CORRECT_FOLDS_H
+
+#include "correct/statistics.h"
+
+/* Means over the tracks, with unbiased weights, and the direction before it is bounded. */
+typedef struct folds_block {
+    double first[STATISTICS_BLOCK], second[STATISTICS_BLOCK], direction[STATISTICS_BLOCK];
+} folds_block;
+
+/* The jackknife from an estimate by all groups and the sum of those that leave one out. */
+static inline double folds_jackknife(double groups, double whole, double sum_without_one)
+{
+    return groups * whole - (groups - 1.0) / groups * sum_without_one;
+}
+
+/* sum[i] += scale * track[i] */
+void folds_add(int64_t count, double scale, const float *track, double *sum);
+
+/*
+ * Brings block->direction to within half of the plain update first / (sqrt(second) + epsilon) of
+ * that update; returns how many elements that changed.
+ */
+int64_t folds_bound(int64_t count, double epsilon, const folds_block *block, float *direction);
+
+#endif
