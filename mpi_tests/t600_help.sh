@@ -59,6 +59,18 @@ for name in model data layers width heads context optimizer pipeline polar learn
 done
 [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || failed 'the help has lines over 100 columns'
 
+# The reference has a row for every option of the help, and no other.
+documented() {
+    sed -n "/^## plumb $1\$/,/^## /p" "$(dirname "${BASH_SOURCE[0]}")/../docs/reference.md" |
+        grep '^| *`--' | cut -d'|' -f2 | grep -o -e '--[a-z][a-z0-9-]*' | sort
+}
+for name in train info bench; do
+    timeout 20 "$PLUMB" "$name" --help >"$work/out"
+    difference=$(diff <(grep -o '^  --[a-z][a-z0-9-]*' "$work/out" | tr -d ' ' | sort) \
+        <(documented $name) | grep '^[<>]')
+    [ -z "$difference" ] || failed "plumb $name, help (<) and docs/reference.md (>) differ:" $difference
+done
+
 # Under a launcher help is printed once.
 unset OMPI_MCA_btl OMPI_MCA_pml
 ranks 2 train --help

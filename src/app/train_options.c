@@ -100,6 +100,7 @@ static const option entries[] = {
      .unit = "RATE",
      .initial_note = "muon 0.02, adamw 0.003, sgd 0.1",
      .lowest = 0,
+     .lowest_excluded = true,
      .highest = 1e6,
      .help = "Peak rate of --optimizer."},
     {.name = "adamw-learning-rate",
@@ -108,6 +109,7 @@ static const option entries[] = {
      .unit = "RATE",
      .initial_note = "0.003",
      .lowest = 0,
+     .lowest_excluded = true,
      .highest = 1e6,
      .help = "With muon: peak rate of what AdamW updates."},
     {.name = "beta1",
@@ -418,9 +420,6 @@ static int check(const train_options *o, failure *f)
         return failure_set(f, EXIT_USAGE,
                            "--width %" PRId64 " is not divisible by --heads %" PRId64, o->width,
                            o->heads);
-    }
-    if (o->learning_rate <= 0 || o->adamw_learning_rate <= 0) {
-        return failure_set(f, EXIT_USAGE, "learning rates must be above 0");
     }
     if (o->groups > 0 && o->micro_batches % o->groups != 0) {
         return failure_set(f, EXIT_USAGE,
