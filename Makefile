@@ -61,6 +61,9 @@ CPPFLAGS_ALL := -Iinclude -Isrc $(HEADERS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPTIMISATION) -ffp-contract=off -fno-math-errno -g -fPIC \
               -fno-semantic-interposition $(SANITIZERS) $(WARNINGS) $(CFLAGS)
 COMPILE := $(MPICC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)
+# What `plumb info` shows of them: as a C string, which a shell takes from single quotes.
+C_TEXT = $(subst ",\",$(subst \,\\,$(filter-out -W%,$(1))))
+BUILD_FLAGS := -DPLUMB_BUILD_FLAGS='"$(subst ','\'',$(call C_TEXT,$(CFLAGS_ALL)))"'
 LINK := $(MPICC) $(SANITIZERS) $(LDFLAGS)
 # Commands are shown by a word and the file they make; V=1 shows them whole.
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $@;)
@@ -103,7 +106,7 @@ STATIC := $(BUILD)/libplumb.a
 SHARED_NAMES := libplumb.so libplumb.so.$(MAJOR) libplumb.so.$(VERSION)
 SHARED := $(BUILD)/libplumb.so.$(VERSION)
 PROGRAM := $(BUILD)/plumb$(SUFFIX)
-# All but the subcommands, with all symbols, for tests of internals; and what tests share.
+# All but main, with all symbols, for tests of internals; and what tests share.
 INTERNAL := $(BUILD)/objects/internal.a
 SUPPORT := $(BUILD)/objects/support.a
 
@@ -123,9 +126,12 @@ $(BUILD)/flags $(BUILD)/files: FORCE
 	@mkdir -p $(BUILD)
 	@echo '$(NOW)' | cmp -s - $@ || echo '$(NOW)' >$@
 
+OBJECT_FLAGS :=
+$(BUILD)/objects/mpi_tests/%.o: OBJECT_FLAGS := -Impi_tests
+$(BUILD)/objects/src/app/info.o: OBJECT_FLAGS := $(BUILD_FLAGS)
 $(BUILD)/objects/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,compile)$(COMPILE) $(if $(filter mpi_tests/%,$<),-Impi_tests) -MMD -MP -c $< -o $@
+	$(call say,compile)$(COMPILE) $(OBJECT_FLAGS) -MMD -MP -c $< -o $@
 
 # One relocatable object whose only global symbols are plumb_*: internal names cannot clash.
 $(STATIC): $(LIBRARY_OBJECTS) $(BUILD)/files
@@ -147,7 +153,7 @@ $(BUILD)/libplumb.so $(BUILD)/libplumb.so.$(MAJOR): $(SHARED)
 $(PROGRAM): $(PROGRAM_OBJECTS) $(SANITIZER_OBJECT) $(STATIC) $(BUILD)/files
 	$(call say,link)$(LINK) -o $@ $(filter %.o %.a,$^) $(CORE_LIBS) $(PROGRAM_LIBS)
 
-$(INTERNAL): $(LIBRARY_OBJECTS) $(filter-out $(BUILD)/objects/src/app/%,$(PROGRAM_OBJECTS))
+$(INTERNAL): $(LIBRARY_OBJECTS) $(filter-out %/src/app/main.o,$(PROGRAM_OBJECTS))
 $(SUPPORT): $(SUPPORT_OBJECTS)
 $(INTERNAL) $(SUPPORT): $(BUILD)/files
 	$(call say,archive)rm -f $@ && ar qcs $@ $(filter %.o,$^)

@@ -109,8 +109,9 @@ typedef struct plumb plumb;
 
 /*
  * What went wrong in the last call on `p` that failed, one line without a newline; "" if none.
- * With p == NULL: the same for this thread's last failure of a call that takes no handle, or of
- * plumb_create. Valid until the next failing call. Local.
+ * With p == NULL: the same for this thread's last failure of a call that takes no handle or a
+ * const one, or of plumb_create; ask for it right after that call, since later calls on handles
+ * may overwrite it. Valid until the next call. Local.
  */
 const char *plumb_error_message(const plumb *p);
 
@@ -134,7 +135,7 @@ typedef enum plumb_log_level {
     PLUMB_LOG_DEBUG = 2
 } plumb_log_level;
 
-/* Receives one line without a newline. Called on the rank whose message it is. */
+/* Receives one line without a newline. Called on the coordinator only. */
 typedef void (*plumb_log_function)(void *context, plumb_log_level level, const char *line);
 
 typedef struct plumb_options {
@@ -144,10 +145,10 @@ typedef struct plumb_options {
     plumb_owners owners;     /* default: PLUMB_OWNERS_SHARDED */
     plumb_exchange exchange; /* default: PLUMB_EXCHANGE_TRANSPOSED */
     double clip_norm;        /* largest norm of the mean gradient over all parameters; 0: off */
-    double nominal_samples;  /* samples that weigh 1 (default 1): a micro-batch of b samples
-                                 weighs b / nominal_samples in the mean. Set it to the usual
-                                 micro-batch size, so that usual micro-batches weigh exactly 1
-                                 and the mean is plain. */
+    double nominal_samples;  /* samples that weigh 1 (default 1), a whole number: a micro-batch of
+                                 b samples weighs b / nominal_samples in the mean. Set it to the
+                                 usual micro-batch size, so that usual micro-batches weigh
+                                 exactly 1 and the mean is plain. */
     int64_t bucket_elements; /* aimed-at elements of one message; 0: chosen by the plan */
     int64_t chunk_elements;  /* most elements of one MPI call; 0: INT_MAX (default) */
     int replica_check;       /* compare the parameters of all ranks by hash every that many
@@ -309,8 +310,8 @@ plumb_status plumb_create_f(MPI_Fint communicator, const plumb_options *options,
 
 /*
  * Frees the handle and everything it holds, and sets *p to NULL. A NULL handle is no error.
- * A step that was begun and not ended is dropped: end it first on all ranks if messages may be
- * under way. Collective.
+ * A step that was begun and not ended is dropped. Collective; after MPI_Finalize it only frees
+ * memory.
  */
 plumb_status plumb_destroy(plumb **p);
 
@@ -335,7 +336,7 @@ plumb_status plumb_add_parameter(plumb *p, const char *name, int64_t rows, int64
 /*
  * This rank's micro-batches of a step with `total` in all: first .. first + count - 1. Ranges are
  * contiguous, ordered by (node, rank within the node), and differ by at most one in length.
- * Local. Errors: ARGUMENT if total is smaller than the number of ranks.
+ * Local. Errors: ARGUMENT if total is smaller than the number of ranks or not divided by G.
  */
 plumb_status plumb_share(plumb *p, int64_t total, int64_t *first, int64_t *count);
 
@@ -352,12 +353,13 @@ plumb_status plumb_begin_step(plumb *p, int64_t total);
  * Says what one of this rank's micro-batches was made of. Optional; without it the micro-batch
  * has nominal_samples samples and no loss. If `samples` differs from nominal_samples, call it
  * before the micro-batch's first plumb_accumulate. Local.
- *   samples    weight of the micro-batch in the mean: sum b_k g_k / sum b_k; positive
+ *   samples    weight of the micro-batch in the mean: sum b_k g_k / sum b_k; a whole number from 1
+ *              to 2^30
  *   loss_sum   sum over the samples of the loss (each sample's own mean over its tokens)
  *   norms      `count` norms, one a sample, of the whole per-sample gradient; copied; may be NULL
  *              with count 0. They ride in the step's agreement: plumb_sample_norms.
- * Errors: ARGUMENT (not this rank's micro-batch, samples not positive), ORDER, NONFINITE (loss or
- * norms), MEMORY.
+ * Errors: ARGUMENT (not this rank's micro-batch, samples not such a number), ORDER,
+ * NONFINITE (loss or norms), MEMORY.
  */
 plumb_status plumb_describe_micro_batch(plumb *p, int64_t micro_batch, double samples,
                                         double loss_sum, const float *norms, int64_t count);
@@ -373,10 +375,13 @@ plumb_status plumb_gradient_buffer(plumb *p, int id, float **gradient);
 /*
  * Hands over the *mean* gradient (over its samples, rows x cols) of one of this rank's
  * micro-batches. Micro-batches and parameters may come in any order; ascending micro-batches need
- * the least memory: log2(K/P) + 1 partial sums. The memory may be reused on return, also when it
- * is plumb_gradient_buffer's. When the last one of a parameter is in, its messages start. Local:
- * it never waits for another rank.
- * A NaN or Inf is found here but reported by plumb_end_step, on all ranks.
+ * the least memory: log2(K/P) + 1 partial sums. Memory of the caller's own may be reused on
+ * return; memory of plumb_gradient_buffer is the library's again: ask anew for the next gradient.
+ * When the last one of a parameter is in, its messages start. Local: it never waits for another
+ * rank.
+ * A NaN or Inf is found here but reported by plumb_end_step, on all ranks. After any failure of
+ * this call (and of the caller's own work) go on to plumb_end_step as the other ranks do: it
+ * fails on all of them.
  * Errors: ARGUMENT, ORDER, COVERAGE (given twice), MEMORY, MPI.
  */
 plumb_status plumb_accumulate(plumb *p, int id, int64_t micro_batch, const float *gradient);
@@ -415,8 +420,12 @@ typedef struct plumb_report {
  * Collective, and atomic: if it fails on any rank for whatever reason, values and optimizer state
  * are what they were on every rank, the step is closed, and the run may go on with
  * plumb_begin_step. `report` may be NULL.
- * Errors: NONFINITE, COVERAGE, NUMERICAL, ORDER, MISMATCH, MEMORY, MPI. After MPI errors the
- * handle can only be destroyed.
+ * The exception is MPI itself: when a call of MPI fails on one rank, that rank gets MPI at once
+ * and its handle can only be destroyed, but the others may wait for its messages for ever. MPI
+ * knows no better way out than to end the job (MPI_Abort).
+ * After MISMATCH because replicas had drifted apart, the next plumb_begin_step gives every rank
+ * the coordinator's values.
+ * Errors: NONFINITE, COVERAGE, NUMERICAL, ORDER, MISMATCH, MEMORY, MPI.
  */
 plumb_status plumb_end_step(plumb *p, double learning_rate, plumb_report *report);
 
@@ -453,7 +462,7 @@ plumb_status plumb_check_replicas(plumb *p);
  * The mean of `total` vectors of `length` floats that are spread over the ranks of
  * `communicator`, in the canonical order, on every rank: the bits do not depend on the rank count.
  * This rank gives its plumb_average_share of them, one after the other: vectors[count][length].
- * samples[count] weighs them (NULL: all equal); mean[length] may not overlap vectors.
+ * samples[count], whole numbers, weighs them (NULL: all equal); mean[length] may not overlap vectors.
  * Collective. Errors: ARGUMENT, MISMATCH, NONFINITE, MEMORY, MPI.
  */
 plumb_status plumb_average(MPI_Comm communicator, int64_t total, int64_t length,

@@ -35,7 +35,7 @@ END_TEST
 
 START_TEST(weights)
 {
-    static const double nominal[] = {1.0, 4.0, 0.5, 64.0};
+    static const double nominal[] = {1.0, 4.0, 2.0, 64.0};
     for (size_t i = 0; i < sizeof nominal / sizeof nominal[0]; i++) {
         exact_run r;
         exact_run_init(&r);

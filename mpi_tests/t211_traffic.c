@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "support/exact_run.h"
+#include "support/miniature.h"
 #include "support/test.h"
 
 static int ranks(void)
@@ -142,6 +143,39 @@ START_TEST(streams_by_group)
 }
 END_TEST
 
+/* Bytes of a step of the miniature with G = 4, AdamW everywhere that a correction could be. */
+static double corrected_bytes(plumb_correction correction)
+{
+    miniature m;
+    miniature_result result;
+    miniature_init(&m);
+    m.optimizer = PLUMB_OPTIMIZER_ADAMW;
+    m.correction = correction;
+    m.options.groups = 4;
+    m.steps = 1;
+    miniature_run(MPI_COMM_WORLD, &m, &result);
+    test_all(result.status == PLUMB_OK);
+    return (double)result.report.exchange_bytes;
+}
+
+/* Every group's gradient at the owner costs nothing while there are no more groups than ranks. */
+START_TEST(corrections)
+{
+    double plain = corrected_bytes(PLUMB_CORRECTION_NONE);
+    double moment = corrected_bytes(PLUMB_CORRECTION_MOMENT);
+    double loo = corrected_bytes(PLUMB_CORRECTION_LOO);
+    test_all(moment == loo);
+    if (ranks() == 4) {
+        test_all(moment <= 1.01 * plain);
+    } else if (ranks() == 2) {
+        /* Two groups a rank: the first leg, half of all, twice; one bias is on SGD. */
+        test_all(moment > 1.49 * plain && moment < 1.51 * plain);
+    } else if (ranks() == 1) {
+        test_all(moment == 0.0);
+    }
+}
+END_TEST
+
 START_TEST(one_rank_sends_nothing)
 {
     exact_run r;
@@ -161,6 +195,7 @@ int main(int argc, char **argv)
     test_add(suite, "allreduce step", allreduce_step);
     test_add(suite, "chunks are messages", chunks_are_messages);
     test_add(suite, "streams by group", streams_by_group);
+    test_add(suite, "corrections", corrections);
     test_add(suite, "one rank sends nothing", one_rank_sends_nothing);
     return test_run_mpi(suite, &argc, &argv);
 }

@@ -296,6 +296,55 @@ START_TEST(nulls)
 }
 END_TEST
 
+/* Out-pointers of a call that fails are untouched, also where only its second half failed. */
+START_TEST(reports_of_failed_steps)
+{
+    trial t;
+    plumb_report report = {.size = sizeof report, .step = -7, .loss = -7.0};
+    test_all(trial_open(&t, NULL) == PLUMB_OK);
+    test_all(plumb_begin_step(t.p, TRIAL_TOTAL) == PLUMB_OK);
+    test_all(trial_give(&t, 0, TRIAL_TOTAL) == PLUMB_OK);
+    test_all(plumb_end_step(t.p, -1.0, &report) == PLUMB_ERROR_ARGUMENT);
+    test_all(report.step == -7 && report.loss == -7.0);
+    test_all(plumb_begin_step(t.p, TRIAL_TOTAL) == PLUMB_OK);
+    test_all(plumb_end_step(t.p, 0.1, &report) == PLUMB_ERROR_COVERAGE);
+    test_all(report.step == -7 && report.loss == -7.0);
+    test_all(trial_close(&t));
+}
+END_TEST
+
+/* Weights that only whole numbers of samples can have; the bounds themselves work. */
+START_TEST(bounds_of_samples)
+{
+    static const double wrong[] = {0.0, 0.5, 1.5, -1.0, 2147483648.0, NAN, INFINITY};
+    static const double nominal[] = {1.0, 1073741824.0};
+    plumb_options options;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        trial t;
+        plumb *p = NULL;
+        trial_options(&t, &options);
+        options.nominal_samples = wrong[i];
+        test_all(plumb_create(MPI_COMM_WORLD, &options, &p) == PLUMB_ERROR_ARGUMENT && p == NULL);
+        test_all(trial_open(&t, NULL) == PLUMB_OK);
+        test_all(plumb_begin_step(t.p, TRIAL_TOTAL) == PLUMB_OK);
+        plumb_status status = plumb_describe_micro_batch(t.p, first_of(&t), wrong[i], 0.0, NULL, 0);
+        test_all(refused(&t, status, PLUMB_ERROR_ARGUMENT, "samples"));
+        test_all(trial_close(&t));
+    }
+    char hash[2][33];
+    for (int i = 0; i < 2; i++) {
+        trial t;
+        trial_options(&t, &options);
+        options.nominal_samples = nominal[i];
+        test_all(trial_open(&t, &options) == PLUMB_OK);
+        test_all(trial_step(&t, 0) == PLUMB_OK);
+        test_all(trial_hash(&t, hash[i]));
+        test_all(trial_close(&t));
+    }
+    test_all(strcmp(hash[0], hash[1]) == 0);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("call order");
@@ -308,5 +357,7 @@ int main(int argc, char **argv)
     test_add(suite, "parameters", parameters);
     test_add(suite, "shares", shares);
     test_add(suite, "nulls", nulls);
+    test_add(suite, "reports of failed steps", reports_of_failed_steps);
+    test_add(suite, "bounds of samples", bounds_of_samples);
     return test_run_mpi(suite, &argc, &argv);
 }

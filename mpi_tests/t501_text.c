@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 START_TEST(reads_every_byte)
@@ -94,7 +95,25 @@ START_TEST(refuses_what_cannot_be_read)
 {
     expect_refusal("/tmp/plumb-no-such-file", "No such file");
     expect_refusal("/tmp", "directory");
-    expect_refusal("/dev/null", "empty");
+    fixture_text file = fixture_text_create(0);
+    expect_refusal(file.path, "empty");
+    fixture_text_remove(&file);
+}
+END_TEST
+
+/* Reading these would never end: a device without an end, and a pipe that nobody writes to. */
+START_TEST(refuses_what_is_no_regular_file)
+{
+    expect_refusal("/dev/zero", "not a regular file");
+    expect_refusal("/dev/null", "not a regular file");
+    char folder[] = "/tmp/plumb-text-XXXXXX";
+    char path[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    expect_refusal(path, "not a regular file");
+    unlink(path);
+    rmdir(folder);
 }
 END_TEST
 
@@ -122,6 +141,7 @@ int main(void)
     test_add(suite, "windows_cover_the_last_tenth_once", windows_cover_the_last_tenth_once);
     test_add(suite, "counts_training_sequences", counts_training_sequences);
     test_add(suite, "refuses_what_cannot_be_read", refuses_what_cannot_be_read);
+    test_add(suite, "refuses_what_is_no_regular_file", refuses_what_is_no_regular_file);
     test_add(suite, "refuses_short_texts", refuses_short_texts);
     return test_run(suite);
 }

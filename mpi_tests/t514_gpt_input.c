@@ -79,7 +79,7 @@ START_TEST(missing_and_short_texts)
     o = good("/tmp");
     expect_refusal(WORKLOAD_WRONG_DATA, &o, "/tmp", "directory");
     o = good("/dev/null");
-    expect_refusal(WORKLOAD_WRONG_DATA, &o, "/dev/null", "empty");
+    expect_refusal(WORKLOAD_WRONG_DATA, &o, "/dev/null", "not a regular file");
     fixture_text data = fixture_text_create(49);
     o = good(data.path);
     expect_refusal(WORKLOAD_WRONG_DATA, &o, data.path, "49 bytes");

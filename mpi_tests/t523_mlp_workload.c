@@ -190,36 +190,36 @@ START_TEST(nan_is_not_hidden)
 }
 END_TEST
 
-static void assert_refused(const workload_options *options, const char *name)
+static void assert_refused(const workload_options *options, int reason, const char *name)
 {
     workload *w = (workload *)1;
     char message[512] = "";
-    ck_assert_int_eq(workload_create_mlp(options, &w, message, sizeof message), 1);
+    ck_assert_int_eq(workload_create_mlp(options, &w, message, sizeof message), reason);
     ck_assert_ptr_null(w);
     ck_assert_msg(strstr(message, name) != NULL, "%s", message);
 }
 
-#define REFUSED(field, value)                                                                      \
+#define REFUSED(field, value, name)                                                                \
     do {                                                                                           \
         workload_options wrong = options_for(&f);                                                  \
         wrong.field = (value);                                                                     \
-        assert_refused(&wrong, #field);                                                            \
+        assert_refused(&wrong, WORKLOAD_WRONG_OPTIONS, name);                                      \
     } while (0)
 
 START_TEST(wrong_options)
 {
     fixture f;
     fixture_make(&f, false);
-    REFUSED(layers, 0);
-    REFUSED(layers, 65);
-    REFUSED(width, 0);
-    REFUSED(width, 65537);
-    REFUSED(micro_batch_size, 0);
-    REFUSED(micro_batch_size, (1 << 20) + 1);
-    REFUSED(data, NULL);
+    REFUSED(layers, 0, "--layers");
+    REFUSED(layers, 65, "--layers");
+    REFUSED(width, 0, "--width");
+    REFUSED(width, 65537, "--width");
+    REFUSED(micro_batch_size, 0, "--micro-batch-size");
+    REFUSED(micro_batch_size, (1 << 20) + 1, "--micro-batch-size");
+    REFUSED(data, NULL, "data");
     workload_options wrong = options_for(&f);
     wrong.data = "/nowhere";
-    assert_refused(&wrong, "/nowhere");
+    assert_refused(&wrong, WORKLOAD_WRONG_DATA, "/nowhere");
     fixture_remove(&f);
 }
 END_TEST

@@ -59,6 +59,23 @@ for name in model data layers width heads context optimizer pipeline polar learn
 done
 [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || failed 'the help has lines over 100 columns'
 
+# The reference has a row for every option of the help, and no other.
+reference=$(dirname "${BASH_SOURCE[0]}")/../docs/reference.md
+documented() {
+    sed -n "/^## plumb $1\$/,/^## /p" "$reference" | grep '^| *`--' | cut -d'|' -f2 |
+        grep -o -e '--[a-z][a-z0-9-]*' | sort
+}
+for name in train info bench; do
+    timeout 20 "$PLUMB" "$name" --help | grep -o '^  --[a-z][a-z0-9-]*' | tr -d ' ' | sort \
+        >"$work/out"
+    [ "$(wc -l <"$work/out")" -ge 3 ] || failed "plumb $name --help has no options"
+    documented $name >"$work/documented"
+    undocumented=$(comm -23 "$work/out" "$work/documented" | tr '\n' ' ')
+    [ -z "$undocumented" ] || failed "plumb $name: docs/reference.md lacks $undocumented"
+    unknown=$(comm -13 "$work/out" "$work/documented" | tr '\n' ' ')
+    [ -z "$unknown" ] || failed "plumb $name: docs/reference.md has $unknown, which do not exist"
+done
+
 # Under a launcher help is printed once.
 unset OMPI_MCA_btl OMPI_MCA_pml
 ranks 2 train --help

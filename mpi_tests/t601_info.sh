@@ -11,6 +11,7 @@ expect_code 0 info
 for name in plumb build blas cpu memory mpi ranks; do
     grep -q "^$name " "$work/out" || failed "info does not show $name"
 done
+grep -q '^build .*: .*-std=c11 -O[0-9s]' "$work/out" || failed 'info does not show the flags'
 grep -q '1 thread a rank' "$work/out" || grep -q 'blas  *unknown' "$work/out" ||
     failed 'the default is not one BLAS thread a rank'
 
@@ -19,6 +20,7 @@ expect_code 0 'info --json'
 [ "$(field "$work/out" rank | tr '\n' ' ')" = '0 1 2 ' ] || failed 'info does not list 3 ranks'
 [ "$(field "$work/out" ranks)" = 3 ] || failed 'info does not count 3 ranks'
 [ "$(field "$work/out" nodes)" = 1 ] || failed 'info does not find one node'
+[[ $(field "$work/out" flags) == *-ffp-contract=off* ]] || failed 'info --json has no flags'
 wrong 2 'unknown option --jsn' 2 info --jsn
 
 # More threads than any machine has cores.

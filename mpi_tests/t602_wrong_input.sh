@@ -17,6 +17,14 @@ wrong 3 'missing.txt: No such file' 2 "${gpt[@]}" --data missing.txt
 wrong 3 'empty' 2 "${gpt[@]}" --data empty
 wrong 3 'short' 2 "${gpt[@]}" --data short
 wrong 3 '' 2 "${gpt[@]}" --data .
+# These never begin or never end.
+mkfifo pipe
+wrong 3 'pipe: not a regular file' 2 "${gpt[@]}" --data pipe
+wrong 3 '/dev/zero: not a regular file' 2 "${gpt[@]}" --data /dev/zero
+cp -r images broken
+rm broken/t10k-images-idx3-ubyte && mkfifo broken/t10k-images-idx3-ubyte
+wrong 3 't10k-images-idx3-ubyte: not a regular file' 2 "${tiny_mlp[@]}" --data broken
+rm -r broken
 wrong 3 'images' 2 "${tiny_mlp[@]}" --data nowhere
 for file in train-images-idx3-ubyte t10k-labels-idx1-ubyte; do
     cp -r images broken
@@ -36,7 +44,11 @@ wrong 2 '--steps 2G is out of range' 2 "${gpt[@]}" --steps 2G
 wrong 2 '--width 18 is not divisible by --heads 4' 2 "${gpt[@]}" --width 18 --heads 4
 wrong 2 '--micro-batches 2 is less than the 3 ranks' 3 "${gpt[@]}" --micro-batches 2
 wrong 2 '--groups 3 does not divide --micro-batches 4' 2 "${gpt[@]}" --groups 3
-wrong 2 'learning rates must be above 0' 2 "${gpt[@]}" --learning-rate 0
+for name in learning-rate adamw-learning-rate; do
+    wrong 2 "--$name 0 is out of range: above 0, to 1000000" 2 "${gpt[@]}" --$name 0
+    wrong 2 "--$name -1 is out of range: above 0, to 1000000" 2 "${gpt[@]}" --$name -1
+    wrong 2 "--$name 1e7 is out of range: above 0, to 1000000" 2 "${gpt[@]}" --$name 1e7
+done
 wrong 2 '--warm-up 6 is more than --steps 5' 2 "${gpt[@]}" --warm-up 6
 wrong 2 'allreduce' 2 "${gpt[@]}" --exchange allreduce --pipeline double-orthogonalise
 wrong 2 'unknown command' 2 trian

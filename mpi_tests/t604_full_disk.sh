@@ -5,7 +5,10 @@
 # shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1
-command -v prlimit >/dev/null || exit 77
+if ! command -v prlimit >/dev/null; then
+    echo 'there is no prlimit (package util-linux)'
+    exit 77
+fi
 make_text text 4000
 
 # After its first lines rank 0 may write no file beyond a little more than metrics.jsonl has.

@@ -34,6 +34,11 @@ whole() {
     [ "$lines" -eq "$(wc -l <"$1/metrics.jsonl")" ] || failed "$1: a line is not whole"
     [ "$(field "$1/summary.json" status)" = '"interrupted"' ] || failed "$1: not interrupted"
     [ "$(field "$1/summary.json" steps)" -eq $((lines - 1)) ] || failed "$1: steps are miscounted"
+    # Only the untrained model was evaluated: the summary has no loss of the model at the end.
+    [ "$(field "$1/summary.json" held_out_loss)" = null ] || failed "$1: an old loss as the last"
+    [ "$(field "$1/summary.json" held_out_step)" = 0 ] || failed "$1: another step was evaluated"
+    [ "$(field "$1/summary.json" held_out_loss_last_evaluated)" = \
+        "$(field "$1/summary.json" held_out_loss_untrained)" ] || failed "$1: another loss"
 }
 
 # interrupted CODE SIGNAL RANKS-THAT-GET-IT
@@ -45,6 +50,8 @@ interrupted() {
     expect_code "$1" "$2 to ranks $3"
     expect_line "stopped by SIG$2 after step"
     whole "$run"
+    grep -q '^held-out loss  *[0-9.]* untrained, [0-9.]* at step 0 ' "$work/out" ||
+        failed "$run: the table does not tell when the loss was evaluated"
 }
 interrupted 143 TERM '0 1'
 interrupted 130 INT '0 1'

@@ -36,9 +36,13 @@ grep -q accuracy $run/metrics.jsonl && failed 'a language model has no accuracy'
 check_fields "$(tr -d '\n ' <$run/config.json)" version options groups machine parameters \
     learning-rate blas_kernel cpu ranks
 check_fields "$(tr -d '\n ' <$run/summary.json)" status reason held_out_loss_untrained \
-    held_out_loss loss_first loss_last seconds tokens_per_second model_flops_per_second \
+    held_out_loss held_out_loss_last_evaluated held_out_step loss_first loss_last seconds tokens_per_second model_flops_per_second \
     phase_seconds first_leg_ratio bytes sample parameters_hash
 [ "$(field $run/summary.json status)" = '"completed"' ] || failed 'not completed'
+[ "$(field $run/summary.json held_out_step)" = 5 ] || failed 'not evaluated after the last step'
+[ "$(field $run/summary.json held_out_loss)" = \
+    "$(field $run/metrics.jsonl held_out_loss | tail -n 1)" ] || failed 'not the last held-out loss'
+grep -q ' at step 5 ' out || failed 'the table does not tell when the loss was evaluated'
 grep -q '"sample": ".' $run/summary.json || failed 'no text was generated'
 for word in 'held-out loss' speed exchange 'parameters hash' 'first leg' sample; do
     grep -q "$word" out || failed "the table on standard output lacks $word"
@@ -59,6 +63,8 @@ done
 
 ranks 2 "${tiny_mlp[@]}" --data images --run deep/er/run --schedule constant --clip-norm 0.01
 expect_code 0 'mlp'
+check_fields "$(tr -d '\n ' <deep/er/run/summary.json)" held_out_accuracy \
+    held_out_accuracy_untrained held_out_accuracy_last_evaluated
 check_fields "$(sed -n 1p deep/er/run/metrics.jsonl)" held_out_loss held_out_accuracy
 [ "$(field deep/er/run/metrics.jsonl clip_factor | head -n 1)" != 1.0 ] || failed 'nothing was clipped'
 [ "$(field deep/er/run/metrics.jsonl learning_rate | sort -u | wc -l)" -eq 1 ] ||

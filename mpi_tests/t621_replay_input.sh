@@ -58,7 +58,7 @@ wrong 2 '--correction moment corrects AdamW' 2 replay good.h5 --optimizer sgd \
     --correction moment --out values.h5
 wrong 2 'no --correction moment' 2 "${replay[@]}" --correction moment --exchange allreduce
 wrong 2 '--noise-floor needs --correction' 2 "${replay[@]}" --noise-floor 1
-wrong 2 'learning rates must be above 0' 2 "${replay[@]}" --learning-rate 0
+wrong 2 'out of range: above 0' 2 "${replay[@]}" --learning-rate 0
 wrong 2 'group' 2 "${replay[@]}" --correction moment --groups 1
 "$fixture" samples samples.h5
 wrong 2 'samples' 2 replay samples.h5 --optimizer adamw --correction moment --out values.h5

@@ -3,6 +3,7 @@
  */
 #include "app/evaluate.h"
 #include "app/stop_signal.h"
+#include "app/summary.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ held_out evaluate(training *t)
     if (!evaluate_share(t, table, count)) {
         *mark = 1.0;
         if (t->failure.code == EXIT_OK) {
-            training_note_interruption(t);
+            summary_note_interruption(t);
         }
     }
     ranks_add(&t->ranks, table, count * UNIT_NUMBERS + 1);

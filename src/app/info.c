@@ -12,12 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The compiler's flags but for warnings, from the Makefile. */
 #ifndef PLUMB_BUILD_FLAGS
-#ifdef __OPTIMIZE__
-#define PLUMB_BUILD_FLAGS "optimised"
-#else
-#define PLUMB_BUILD_FLAGS "not optimised"
+#define PLUMB_BUILD_FLAGS "flags unknown"
 #endif
+
+#ifdef __OPTIMIZE__
+#define OPTIMISED "optimised"
+#else
+#define OPTIMISED "not optimised"
 #endif
 
 #ifdef __clang__
@@ -85,9 +88,9 @@ static const char *thread_level_name(int level)
 static const char *build_kind(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
-    return PLUMB_BUILD_FLAGS ", address sanitizer";
+    return OPTIMISED ", address sanitizer";
 #else
-    return PLUMB_BUILD_FLAGS;
+    return OPTIMISED;
 #endif
 }
 
@@ -123,9 +126,10 @@ static json_t *info_to_json(const machine *m)
     }
     machine_warnings(m, true, append_warning, warnings);
     json_t *object =
-        json_pack("{s:s, s:{s:s, s:s}, s:o, s:{s:s, s:s}}", "version", command_version(), "build",
-                  "compiler", COMPILER, "kind", build_kind(), "blas", blas_to_json(first), "mpi",
-                  "library", mpi_library(), "threads", thread_level_name(m->thread_level));
+        json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:{s:s, s:s}}", "version", command_version(),
+                  "build", "compiler", COMPILER, "kind", build_kind(), "flags", PLUMB_BUILD_FLAGS,
+                  "blas", blas_to_json(first), "mpi", "library", mpi_library(), "threads",
+                  thread_level_name(m->thread_level));
     json_t *machine_object =
         json_pack("{s:s, s:s, s:I, s:I}", "cpu", first->cpu, "vector_unit",
                   first->environment.vector_unit, "memory_bytes", (json_int_t)first->memory_bytes,
@@ -168,7 +172,7 @@ static void print_table(const machine *m)
     const rank_facts *first = &m->ranks[0];
     const plumb_environment *e = &first->environment;
     printf("plumb           %s\n", command_version());
-    printf("build           %s, %s\n", COMPILER, build_kind());
+    printf("build           %s, %s: %s\n", COMPILER, build_kind(), PLUMB_BUILD_FLAGS);
     printf("blas            %s, kernel %s, %d thread%s a rank%s%s\n", e->blas_library,
            e->blas_kernel, e->blas_threads, e->blas_threads == 1 ? "" : "s",
            first->restarted_with[0] != '\0' ? ", started again with " : "", first->restarted_with);

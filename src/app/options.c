@@ -23,7 +23,7 @@ static const void *constant_field(const option *o, const void *values)
 
 static plumb_bounds bounds_of(const option *o)
 {
-    plumb_bounds bounds = {o->lowest, o->highest, 0, 0};
+    plumb_bounds bounds = {o->lowest, o->highest, o->lowest_excluded, 0};
     if (o->bound != NULL) {
         plumb_bounds library;
         if (plumb_option_bounds(o->bound, &library) == PLUMB_OK) {

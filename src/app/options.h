@@ -31,6 +31,7 @@ typedef struct option {
     const char *initial_note;   /* how the help describes the default; NULL: by initial */
     const char *const *choices; /* ends with NULL */
     double lowest, highest;     /* numbers; used when the library does not know `bound` */
+    bool lowest_excluded;       /* values must be above `lowest` */
     const char *bound;          /* name for plumb_option_bounds; or NULL */
     const char *help;
 } option;

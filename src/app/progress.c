@@ -37,7 +37,7 @@ void progress_duration(double seconds, char *text, size_t size)
 }
 
 static void write_line(const progress *p, int64_t step, double loss, double units_per_second,
-                       double seconds)
+                       double step_seconds)
 {
     fprintf(stderr, "step %*" PRId64 "/%" PRId64, snprintf(NULL, 0, "%" PRId64, p->steps), step,
             p->steps);
@@ -49,12 +49,14 @@ static void write_line(const progress *p, int64_t step, double loss, double unit
     }
     if (step > 0) {
         char left[32];
-        progress_duration(seconds / (double)step * (double)(p->steps - step), left, sizeof left);
+        progress_duration(step_seconds / (double)step * (double)(p->steps - step), left,
+                          sizeof left);
         fprintf(stderr, "  %.0f %ss/s  %s left", units_per_second, p->unit_name, left);
     }
 }
 
-void progress_show(progress *p, int64_t step, double loss, double units_per_second, double seconds)
+void progress_show(progress *p, int64_t step, double loss, double units_per_second, double seconds,
+                   double step_seconds)
 {
     double interval = p->terminal ? terminal_interval : line_interval;
     bool edge = step <= 1 || step == p->steps;
@@ -65,7 +67,7 @@ void progress_show(progress *p, int64_t step, double loss, double units_per_seco
     if (p->terminal) {
         fprintf(stderr, "\r");
     }
-    write_line(p, step, loss, units_per_second, seconds);
+    write_line(p, step, loss, units_per_second, step_seconds);
     fprintf(stderr, p->terminal ? "\033[K" : "\n");
     p->drawn = p->terminal;
     if (p->terminal && step == p->steps) {

@@ -30,8 +30,10 @@ typedef struct progress {
 void progress_start(progress *p, progress_mode mode, bool coordinator, int64_t steps,
                     const char *unit_name);
 
-/* After update `step` (0: before the first): loss (NaN: none), seconds since the run's start. */
-void progress_show(progress *p, int64_t step, double loss, double units_per_second, double seconds);
+/* After update `step` (0: before the first): loss (NaN: none), seconds since the run's start, and
+ * those of them that went into steps, by which the time that is left is estimated. */
+void progress_show(progress *p, int64_t step, double loss, double units_per_second, double seconds,
+                   double step_seconds);
 
 /* Removes the line that is being redrawn, so that others can write. */
 void progress_clear(progress *p);

@@ -28,3 +28,8 @@ int stop_signal_seen(void)
 {
     return (int)seen;
 }
+
+const char *stop_signal_name(int number)
+{
+    return number == SIGINT ? "SIGINT" : "SIGTERM";
+}

@@ -12,4 +12,7 @@ void stop_signal_watch(void);
 /* The signal that was received, or 0. */
 int stop_signal_seen(void);
 
+/* "SIGINT" or "SIGTERM". */
+const char *stop_signal_name(int number);
+
 #endif

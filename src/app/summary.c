@@ -4,6 +4,7 @@
 #include "app/summary.h"
 #include "app/command.h"
 #include "app/options_json.h"
+#include "app/stop_signal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -45,16 +46,28 @@ static int64_t value_count(const training *t)
     return count;
 }
 
+/* The last evaluation is of the model as it stands: no step came after it. */
+static bool evaluated_at_end(const training *t)
+{
+    return t->totals.held_out_step == t->totals.steps;
+}
+
 static json_t *losses(const training *t)
 {
     const training_totals *totals = &t->totals;
+    held_out end = evaluated_at_end(t) ? totals->last : (held_out){NAN, NAN};
     json_t *object = json_object();
     set_number(object, "held_out_loss_untrained", totals->initial.loss);
-    set_number(object, "held_out_loss", totals->final.loss);
+    set_number(object, "held_out_loss", end.loss);
+    set_number(object, "held_out_loss_last_evaluated", totals->last.loss);
     if (t->options->model == MODEL_MLP) {
         set_number(object, "held_out_accuracy_untrained", totals->initial.accuracy);
-        set_number(object, "held_out_accuracy", totals->final.accuracy);
+        set_number(object, "held_out_accuracy", end.accuracy);
+        set_number(object, "held_out_accuracy_last_evaluated", totals->last.accuracy);
     }
+    json_object_set_new(object, "held_out_step",
+                        totals->held_out_step >= 0 ? json_integer(totals->held_out_step)
+                                                   : json_null());
     set_number(object, "loss_first", totals->first_loss);
     set_number(object, "loss_last", totals->last_loss);
     return object;
@@ -116,14 +129,29 @@ int summary_write(const training *t, const char *status, const char *reason, cha
     return result;
 }
 
+void summary_note_interruption(training *t)
+{
+    char message[512];
+    if (t->ranks.rank == 0 && t->directory_made && !t->interruption_noted) {
+        t->interruption_noted = true;
+        summary_write(t, "interrupted", stop_signal_name(stop_signal_seen()), message,
+                      sizeof message);
+    }
+}
+
 static void print_losses(const training *t)
 {
     const training_totals *totals = &t->totals;
-    printf("held-out loss    %.4f untrained, %.4f now (nats per %s)\n", totals->initial.loss,
-           totals->final.loss, t->workload->unit_name);
-    if (t->options->model == MODEL_MLP) {
-        printf("accuracy         %.2f %% untrained, %.2f %% now\n", 100 * totals->initial.accuracy,
-               100 * totals->final.accuracy);
+    int64_t step = totals->held_out_step;
+    if (step >= 0) {
+        printf("held-out loss    %.4f untrained, %.4f at step %" PRId64 " (nats per %s)\n",
+               totals->initial.loss, totals->last.loss, step, t->workload->unit_name);
+    } else {
+        printf("held-out loss    not evaluated\n");
+    }
+    if (step >= 0 && t->options->model == MODEL_MLP) {
+        printf("accuracy         %.2f %% untrained, %.2f %% at step %" PRId64 "\n",
+               100 * totals->initial.accuracy, 100 * totals->last.accuracy, step);
     }
     printf("training loss    %.4f first, %.4f last\n", totals->first_loss, totals->last_loss);
 }

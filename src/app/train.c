@@ -17,41 +17,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-double training_units_per_step(const training *t)
-{
-    double sequences = (double)t->options->micro_batches * (double)t->options->micro_batch_size;
-    return t->options->model == MODEL_GPT ? sequences * (double)t->options->context : sequences;
-}
-
-static const char *signal_name(int number)
-{
-    return number == 2 ? "SIGINT" : "SIGTERM";
-}
-
-void training_note_interruption(training *t)
-{
-    char message[512];
-    if (t->ranks.rank == 0 && t->directory_made && !t->interruption_noted) {
-        t->interruption_noted = true;
-        summary_write(t, "interrupted", signal_name(stop_signal_seen()), message, sizeof message);
-    }
-}
-
-static void warn(void *context, const char *line)
-{
-    training *t = context;
-    progress_clear(&t->progress);
-    if (t->ranks.rank == 0) {
-        fprintf(stderr, "plumb: warning: %s\n", line);
-    } else {
-        fprintf(stderr, "plumb: warning: rank %d: %s\n", t->ranks.rank, line);
-    }
-}
-
+/* Rank 0 speaks; what only other ranks have to say it hears at the next warnings_gather. */
 static void log_line(void *context, plumb_log_level level, const char *line)
 {
-    if (level == PLUMB_LOG_WARNING) {
-        warn(context, line);
+    training *t = context;
+    if (level == PLUMB_LOG_WARNING && warnings_add(&t->warnings, line) && t->ranks.rank == 0) {
+        training_warn(t, line);
     }
 }
 
@@ -167,7 +138,7 @@ static void generate_sample(training *t)
     t->sample = calloc((size_t)o->generate + 1, 1);
     if (t->sample == NULL || w->kind->generate(w, o->prompt, o->generate, o->temperature,
                                                (uint64_t)o->seed, t->sample) != 0) {
-        warn(t, t->sample == NULL ? "no memory for a sample" : w->message);
+        training_warn(t, t->sample == NULL ? "no memory for a sample" : w->message);
         free(t->sample);
         t->sample = NULL;
     }
@@ -180,7 +151,7 @@ static void write_summary(training *t)
     bool failed = t->failure.code != EXIT_OK;
     const char *status = failed ? "failed" : t->stop_signal != 0 ? "interrupted" : "completed";
     const char *reason = failed                ? t->failure.message
-                         : t->stop_signal != 0 ? signal_name(t->stop_signal)
+                         : t->stop_signal != 0 ? stop_signal_name(t->stop_signal)
                                                : NULL;
     if (metrics_close(&t->metrics, message, sizeof message) != 0) {
         failure_set(&t->failure, EXIT_DATA, "%s", message);
@@ -200,7 +171,7 @@ static void run(training *t)
 {
     const train_options *o = t->options;
     if (t->ranks.rank == 0) {
-        machine_warnings(&t->machine, false, warn, t);
+        machine_warnings(&t->machine, false, training_warn, t);
     }
     progress_start(&t->progress, (progress_mode)o->progress, t->ranks.rank == 0, o->steps,
                    t->workload->unit_name);
@@ -210,6 +181,7 @@ static void run(training *t)
 
 static void take_down(training *t)
 {
+    warnings_gather(&t->warnings, &t->ranks, training_warn, t);
     if (t->ranks.rank == 0 && t->directory_made) {
         write_summary(t);
     }
@@ -222,7 +194,7 @@ static void take_down(training *t)
     free(t->sample);
     if (t->failure.code == EXIT_OK && t->stop_signal != 0) {
         failure_set(&t->failure, EXIT_INTERRUPTED + t->stop_signal,
-                    "stopped by %s after step %" PRId64, signal_name(t->stop_signal),
+                    "stopped by %s after step %" PRId64, stop_signal_name(t->stop_signal),
                     t->totals.steps);
     }
 }
@@ -230,7 +202,8 @@ static void take_down(training *t)
 static int train(const train_options *options, failure *f)
 {
     training t = {.options = options, .failure = *f};
-    t.totals.initial = t.totals.final = (held_out){NAN, NAN};
+    t.totals.initial = t.totals.last = (held_out){NAN, NAN};
+    t.totals.held_out_step = -1;
     t.totals.first_loss = t.totals.last_loss = NAN;
     char *setup = options_text(train_option_table(), "train", options);
     if (ranks_start(&t.ranks, setup, &t.failure) == EXIT_OK) {

@@ -134,7 +134,8 @@ static void add_evaluation(training *t, metrics_line *line)
     if (line->step == 0) {
         t->totals.initial = result;
     }
-    t->totals.final = result;
+    t->totals.last = result;
+    t->totals.held_out_step = line->step;
 }
 
 /* Writes the line at rank 0, then all ranks agree on failures and signals. */
@@ -153,7 +154,8 @@ static void finish_line(training *t, metrics_line *line)
         }
     }
     if (t->failure.code == EXIT_OK) {
-        progress_show(&t->progress, line->step, line->loss, line->tokens_per_second, line->seconds);
+        progress_show(&t->progress, line->step, line->loss, line->tokens_per_second, line->seconds,
+                      t->totals.step_seconds);
     }
     int number = stop_signal_seen();
     ranks_agree_largest(&t->ranks, &t->failure, &number);
@@ -179,6 +181,9 @@ void train_loop(training *t)
         }
         step_record record = {.dropped = false};
         update(t, step, &schedule, &record);
+        if (step == 0) { /* the library says nearly everything while it plans the first step */
+            warnings_gather(&t->warnings, &t->ranks, training_warn, t);
+        }
         if (record.dropped) {
             break;
         }

@@ -3,6 +3,7 @@
  */
 #include "app/train_step.h"
 #include "app/stop_signal.h"
+#include "app/summary.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -120,6 +121,6 @@ void train_step_gradients(training *t, int64_t step)
         }
     }
     if (stop_signal_seen() != 0) {
-        training_note_interruption(t);
+        summary_note_interruption(t);
     }
 }

@@ -10,6 +10,7 @@
 #include "app/progress.h"
 #include "app/ranks.h"
 #include "app/train_options.h"
+#include "app/warnings.h"
 #include "store/metrics.h"
 #include "store/run_directory.h"
 #include "workload/workload.h"
@@ -32,7 +33,9 @@ typedef struct held_out {
 typedef struct training_totals {
     int64_t steps; /* updates done, skipped ones counted */
     int64_t skipped;
-    held_out initial, final;
+    held_out initial;             /* of the untrained model */
+    held_out last;                /* of the last evaluation ... */
+    int64_t held_out_step;        /* ... which came after this step; -1: there was none */
     double first_loss, last_loss; /* NaN before the first step */
     double seconds;               /* of the whole run */
     double step_seconds;          /* of the steps, without evaluations */
@@ -54,6 +57,7 @@ typedef struct training {
     bool directory_made;
     metrics *metrics; /* at rank 0 */
     progress progress;
+    warnings warnings; /* of the library on this rank */
     poison poison;
     double start; /* MPI_Wtime when training began */
     int stop_signal;
@@ -66,8 +70,7 @@ typedef struct training {
 /* Tokens or images of one step, over all ranks. */
 double training_units_per_step(const training *t);
 
-/* Rank 0 writes that the run is being interrupted, before anything else can happen to it: the
- * launcher may kill the job a second after the signal. Does nothing the second time. */
-void training_note_interruption(training *t);
+/* A line for people on standard error; `context` is the training. Rank 0. */
+void training_warn(void *context, const char *line);
 
 #endif

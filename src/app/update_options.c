@@ -70,6 +70,7 @@ static const option optimizer_entries[OPTIMIZER_ENTRY_COUNT] = {
      .unit = "RATE",
      .initial_note = "muon 0.02, adamw 0.003, sgd 0.1",
      .lowest = 0,
+     .lowest_excluded = true,
      .highest = 1e6,
      .help = "Rate of --optimizer; in train its peak."},
     {.name = "adamw-learning-rate",
@@ -78,6 +79,7 @@ static const option optimizer_entries[OPTIMIZER_ENTRY_COUNT] = {
      .unit = "RATE",
      .initial_note = "0.003",
      .lowest = 0,
+     .lowest_excluded = true,
      .highest = 1e6,
      .help = "With muon: rate of what AdamW updates."},
     {.name = "beta1",
@@ -221,9 +223,6 @@ static int check_correction(const update_options *o, failure *f)
 
 int update_options_check(const update_options *o, failure *f)
 {
-    if (o->learning_rate <= 0 || o->adamw_learning_rate <= 0) {
-        return failure_set(f, EXIT_USAGE, "learning rates must be above 0");
-    }
     if (o->exchange == PLUMB_EXCHANGE_ALLREDUCE &&
         o->pipeline != PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE) {
         return failure_set(f, EXIT_USAGE,

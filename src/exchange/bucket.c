@@ -148,6 +148,30 @@ int64_t bucket_lane_floats(const bucket_desk *desk, int64_t index, const route *
     return is_owner(desk, b) && !keeps_groups(b) ? arriving * piece_floats(b) : 0;
 }
 
+/* One message of `floats`, both ways alike. */
+static void count_message(const bucket_desk *desk, int64_t floats, int64_t *messages,
+                          int64_t *bytes)
+{
+    *messages += transport_chunks(floats, desk->mail->chunk);
+    *bytes += floats * (int64_t)sizeof(float);
+}
+
+void bucket_traffic(const bucket_desk *desk, int64_t index, const route *r, int64_t *messages,
+                    int64_t *bytes)
+{
+    const layout_bucket *b = &desk->layout->buckets[index];
+    for (int i = 0; i < r->part_count; i++) {
+        if (r->parts[i].source != r->parts[i].holder) {
+            count_message(desk, part_floats(b), messages, bytes);
+        }
+    }
+    for (int i = 0; i < r->piece_count; i++) {
+        if (r->pieces[i].source != b->owner) {
+            count_message(desk, piece_floats(b), messages, bytes);
+        }
+    }
+}
+
 plumb_status bucket_post_parts(bucket_desk *desk, int64_t index, bucket_state *state)
 {
     const layout_bucket *b = &desk->layout->buckets[index];
@@ -183,30 +207,31 @@ plumb_status bucket_post_pieces(bucket_desk *desk, int64_t index, bucket_state *
     return PLUMB_OK;
 }
 
-/* Samples, in units of 2^-20, of this rank's micro-batches below `node`. */
-static int64_t fixed_weight(const bucket_desk *desk, int node)
+/* Samples of this rank's micro-batches below `node`: whole numbers, so exact in any order. */
+static int64_t samples_below(const bucket_desk *desk, int node)
 {
     const tree_node *n = &desk->tree->nodes[node];
     int64_t sum = 0;
     for (int64_t k = n->first; k < n->last; k++) {
         int64_t local = k - desk->store->first;
         if (local >= 0 && local < desk->store->count) {
-            sum += desk->fixed_weights[local];
+            sum += desk->samples[local];
         }
     }
     return sum;
 }
 
-/* A whole number below 2^60 as three floats of twenty bits, which hold it exactly. */
-static void weight_to_floats(int64_t weight, float *to)
+/* A whole number below 2^60 as three floats of twenty bits, which hold it exactly: at most 2^28
+ * micro-batches of 2^30 samples. */
+static void samples_to_floats(int64_t samples, float *to)
 {
     const int64_t mask = (1 << 20) - 1;
-    to[0] = (float)(weight & mask);
-    to[1] = (float)((weight >> 20) & mask);
-    to[2] = (float)((weight >> 40) & mask);
+    to[0] = (float)(samples & mask);
+    to[1] = (float)((samples >> 20) & mask);
+    to[2] = (float)((samples >> 40) & mask);
 }
 
-static int64_t weight_from_floats(const float *from)
+static int64_t samples_from_floats(const float *from)
 {
     return (int64_t)from[0] + ((int64_t)from[1] << 20) + ((int64_t)from[2] << 40);
 }
@@ -221,7 +246,7 @@ static const float *outgoing_part(bucket_desk *desk, const layout_bucket *b, buc
         return sum;
     }
     memcpy(state->parts[part], sum, (size_t)b->count * sizeof *sum);
-    weight_to_floats(fixed_weight(desk, node), state->parts[part] + b->count);
+    samples_to_floats(samples_below(desk, node), state->parts[part] + b->count);
     return state->parts[part];
 }
 
@@ -299,17 +324,17 @@ static plumb_status form_sum(bucket_desk *desk, const layout_bucket *b, bucket_s
 static float group_weight(const bucket_desk *desk, const layout_bucket *b,
                           const bucket_state *state, int node)
 {
-    int64_t weight = fixed_weight(desk, node);
+    int64_t samples = samples_below(desk, node);
     const route *r = state->route;
     int group = desk->tree->nodes[node].group;
     for (int i = 0; i < r->part_count; i++) {
         bool arrived =
             r->parts[i].holder == desk->order->rank && r->parts[i].source != desk->order->rank;
         if (arrived && r->parts[i].group == group) {
-            weight += weight_from_floats(state->parts[i] + b->count);
+            samples += samples_from_floats(state->parts[i] + b->count);
         }
     }
-    return (float)((double)weight / 1048576.0 / desk->settings->nominal_samples);
+    return (float)((double)samples / desk->settings->nominal_samples);
 }
 
 /* By group: the sum becomes the pipeline's stream with its tail. */

@@ -10,7 +10,7 @@
 #include "exchange/partial.h"
 #include "exchange/route.h"
 
-enum { BUCKET_WEIGHT_FLOATS = 3 }; /* a weight rides behind a by-group part in three floats */
+enum { BUCKET_WEIGHT_FLOATS = 3 }; /* samples ride behind a by-group part in three floats */
 
 typedef struct bucket_state {
     const route *route;
@@ -36,9 +36,9 @@ typedef struct bucket_desk {
     const tree *tree;
     partial_store *store;
     mail *mail;
-    const int64_t *fixed_weights; /* [local micro-batches] samples in units of 2^-20 */
-    plumb_status failure;         /* first failure of own work */
-    char *failure_text;           /* [ERROR_MESSAGE_SIZE] */
+    const int64_t *samples; /* [local micro-batches] */
+    plumb_status failure;   /* first failure of own work */
+    char *failure_text;     /* [ERROR_MESSAGE_SIZE] */
     int64_t lane_floats;
     int lane_count;
     float **lanes;
@@ -55,6 +55,10 @@ void bucket_reset(const bucket_desk *desk, int64_t index, bucket_state *state);
 
 /* Floats of memory that the pieces arriving at this owner need. */
 int64_t bucket_lane_floats(const bucket_desk *desk, int64_t index, const route *r);
+
+/* Adds the MPI messages of this rank, and their bytes, that a step has for the bucket. */
+void bucket_traffic(const bucket_desk *desk, int64_t index, const route *r, int64_t *messages,
+                    int64_t *bytes);
 
 /* Posts the receives of parts; of pieces, into a lane. MPI, MEMORY. */
 plumb_status bucket_post_parts(bucket_desk *desk, int64_t index, bucket_state *state);

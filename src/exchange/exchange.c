@@ -35,12 +35,13 @@ struct exchange {
     bucket_desk desk;
     char failure_text[ERROR_MESSAGE_SIZE];
     int64_t weight_count;
-    int64_t *fixed_weights;  /* [count] */
+    int64_t *samples;        /* [count] */
     float *weights;          /* [count] */
     int64_t next_to_post;    /* owned buckets above this one have their receives posted */
     MPI_Request *publishing; /* of the broadcasts of values, by bucket and chunk */
     float *values;           /* [layout.length] */
     float *sums;             /* [layout.length], allreduce only */
+    int64_t step_bytes;      /* of all messages of a step that leave or reach this rank */
     double overlap;
 };
 
@@ -57,9 +58,7 @@ plumb_status exchange_create(MPI_Comm communicator, plumb_status mine,
     }
     if (duplicated != PLUMB_OK || status != PLUMB_OK) {
         memory_free(&made);
-        if (duplicate != MPI_COMM_NULL) {
-            MPI_Comm_free(&duplicate);
-        }
+        transport_release(&duplicate);
         return duplicated != PLUMB_OK ? duplicated : status;
     }
     made->communicator = duplicate;
@@ -103,7 +102,7 @@ static void free_step(exchange *x)
     free_lanes(x);
     free_routes(x);
     tree_free(&x->tree);
-    memory_free(&x->fixed_weights);
+    memory_free(&x->samples);
     memory_free(&x->weights);
 }
 
@@ -121,7 +120,7 @@ void exchange_destroy(exchange **x)
     memory_free(&gone->publishing);
     layout_free(&gone->layout);
     share_order_free(&gone->order);
-    MPI_Comm_free(&gone->communicator);
+    transport_release(&gone->communicator);
     memory_free(x);
 }
 
@@ -183,6 +182,8 @@ static plumb_status find_route(exchange *x, const layout_bucket *b, const route 
 
 static plumb_status prepare_buckets(exchange *x)
 {
+    int64_t messages = 0;
+    x->step_bytes = 0;
     x->desk.lane_floats = 0;
     PROPAGATE(memory_zeroed(x->layout.bucket_count, sizeof *x->buckets, &x->buckets));
     for (int64_t i = 0; i < x->layout.bucket_count; i++) {
@@ -191,8 +192,9 @@ static plumb_status prepare_buckets(exchange *x)
         PROPAGATE(bucket_prepare(&x->desk, i, r, &x->buckets[i]));
         int64_t floats = bucket_lane_floats(&x->desk, i, r);
         x->desk.lane_floats = floats > x->desk.lane_floats ? floats : x->desk.lane_floats;
+        bucket_traffic(&x->desk, i, r, &messages, &x->step_bytes);
     }
-    return PLUMB_OK;
+    return mail_reserve(&x->mail, messages);
 }
 
 /* As many lanes as the window holds, one at least, none if nothing arrives. */
@@ -223,7 +225,7 @@ static void set_desk(exchange *x)
     x->desk.tree = &x->tree;
     x->desk.store = &x->store;
     x->desk.mail = &x->mail;
-    x->desk.fixed_weights = x->fixed_weights;
+    x->desk.samples = x->samples;
     x->desk.failure_text = x->failure_text;
 }
 
@@ -233,7 +235,7 @@ static plumb_status prepare_shape(exchange *x, int64_t micro_batches, int groups
     PROPAGATE(tree_build(micro_batches, groups, x->order.size, &x->tree));
     share_range(micro_batches, x->order.size, x->order.position_of[x->order.rank], &x->first,
                 &x->count);
-    PROPAGATE(memory_zeroed(x->count, sizeof *x->fixed_weights, &x->fixed_weights));
+    PROPAGATE(memory_zeroed(x->count, sizeof *x->samples, &x->samples));
     PROPAGATE(memory_zeroed(x->count, sizeof *x->weights, &x->weights));
     PROPAGATE(memory_zeroed(2 * (int64_t)x->order.size, sizeof *x->routes, &x->routes));
     x->store.first = x->first;
@@ -258,13 +260,14 @@ plumb_status exchange_prepare(exchange *x, int64_t micro_batches, int groups)
         }
     }
     PROPAGATE(partial_begin(&x->store, &x->layout, &x->tree, x->first, x->count));
+    PROPAGATE(partial_reserve(&x->store));
     for (int64_t k = 0; k < x->count; k++) {
         exchange_weigh(x, x->first + k, x->settings.nominal_samples);
     }
     for (int64_t i = 0; i < x->layout.bucket_count; i++) {
         bucket_reset(&x->desk, i, &x->buckets[i]);
     }
-    memset(&x->mail.account, 0, sizeof x->mail.account);
+    x->mail.account = (mail_account){.total_bytes = x->step_bytes};
     x->desk.failure = PLUMB_OK;
     x->next_to_post = x->layout.bucket_count;
     x->overlap = 1.0;
@@ -325,7 +328,7 @@ void exchange_share(const exchange *x, int64_t *first, int64_t *count)
 void exchange_weigh(exchange *x, int64_t micro_batch, double samples)
 {
     int64_t local = micro_batch - x->first;
-    x->fixed_weights[local] = llround(samples * 1048576.0);
+    x->samples[local] = (int64_t)samples;
     x->weights[local] = (float)(samples / x->settings.nominal_samples);
 }
 
@@ -369,6 +372,12 @@ plumb_status exchange_accumulate(exchange *x, int64_t parameter, int64_t micro_b
     return exchange_progress(x);
 }
 
+plumb_status exchange_blank(exchange *x, int64_t parameter)
+{
+    partial_blank(&x->store, parameter);
+    return x->settings.allreduce ? PLUMB_OK : parameter_complete(x, parameter);
+}
+
 /* One message has left or arrived. */
 static plumb_status mail_done(void *context, const mail_item *item)
 {
@@ -391,7 +400,7 @@ plumb_status exchange_progress(exchange *x)
     return mail_poll(&x->mail, 0, mail_done, x);
 }
 
-/* Allreduce: this rank's sums in order of micro-batches, then MPI's order over ranks. */
+/* Allreduce: this rank's subtrees in any order, then the ranks in MPI's. */
 static plumb_status sum_by_allreduce(exchange *x)
 {
     for (int64_t p = 0; p < x->layout.parameter_count; p++) {

@@ -68,6 +68,11 @@ void exchange_weigh(exchange *x, int64_t micro_batch, double samples);
 plumb_status exchange_buffer(exchange *x, int64_t parameter, float **buffer);
 plumb_status exchange_accumulate(exchange *x, int64_t parameter, int64_t micro_batch,
                                  const float *gradient, bool *finite);
+/*
+ * For a step that has failed: zeros for all of an incomplete parameter's gradients, so that nobody
+ * waits for them. Needs no memory. MPI.
+ */
+plumb_status exchange_blank(exchange *x, int64_t parameter);
 bool exchange_seen(const exchange *x, int64_t parameter, int64_t micro_batch);
 bool exchange_complete(const exchange *x, int64_t parameter);
 

@@ -3,21 +3,32 @@
  */
 #include "exchange/mail.h"
 
+#include <limits.h>
+
 #include "base/error.h"
 #include "base/memory.h"
 #include "exchange/fault.h"
 #include "exchange/transport.h"
 
-static plumb_status make_room(mail *m)
+plumb_status mail_reserve(mail *m, int64_t messages)
 {
-    if (m->count < m->capacity) {
-        return PLUMB_OK;
+    REQUIRE(messages <= INT_MAX, PLUMB_ERROR_ARGUMENT,
+            "%lld messages a step on one rank are too many: use larger chunks",
+            (long long)messages);
+    if (messages > m->capacity) {
+        mail_free(m);
+        PROPAGATE(memory_zeroed(messages, sizeof *m->requests, &m->requests));
+        PROPAGATE(memory_zeroed(messages, sizeof *m->items, &m->items));
+        PROPAGATE(memory_zeroed(messages, sizeof *m->finished, &m->finished));
+        PROPAGATE(memory_zeroed(messages, sizeof *m->indices, &m->indices));
+        m->capacity = (int)messages;
     }
-    int capacity = 2 * m->capacity + 32;
-    PROPAGATE(memory_grow(m->capacity, capacity, sizeof *m->requests, &m->requests));
-    PROPAGATE(memory_grow(m->capacity, capacity, sizeof *m->items, &m->items));
-    PROPAGATE(memory_grow(m->capacity, capacity, sizeof *m->indices, &m->indices));
-    m->capacity = capacity;
+    return PLUMB_OK;
+}
+
+static plumb_status check_room(const mail *m)
+{
+    REQUIRE(m->count < m->capacity, PLUMB_ERROR_INTERNAL, "more messages than were planned");
     return PLUMB_OK;
 }
 
@@ -32,7 +43,6 @@ static plumb_status injected_failure(void)
 static void enter(mail *m, mail_item item)
 {
     m->items[m->count++] = item;
-    m->account.total_bytes += item.bytes;
 }
 
 plumb_status mail_send(mail *m, int destination, int tag, const float *values, int64_t count,
@@ -41,7 +51,7 @@ plumb_status mail_send(mail *m, int destination, int tag, const float *values, i
     PROPAGATE(injected_failure());
     for (int64_t done = 0; done < count; done += m->chunk) {
         int64_t part = count - done < m->chunk ? count - done : m->chunk;
-        PROPAGATE(make_room(m));
+        PROPAGATE(check_room(m));
         TRANSPORT(MPI_Isend(values + done, (int)part, MPI_FLOAT, destination, tag, m->communicator,
                             &m->requests[m->count]));
         int64_t bytes = part * (int64_t)sizeof *values;
@@ -57,7 +67,7 @@ plumb_status mail_receive(mail *m, int source, int tag, float *values, int64_t c
 {
     for (int64_t done = 0; done < count; done += m->chunk) {
         int64_t part = count - done < m->chunk ? count - done : m->chunk;
-        PROPAGATE(make_room(m));
+        PROPAGATE(check_room(m));
         TRANSPORT(MPI_Irecv(values + done, (int)part, MPI_FLOAT, source, tag, m->communicator,
                             &m->requests[m->count]));
         enter(m, (mail_item){kind, bucket, part * (int64_t)sizeof *values});
@@ -82,18 +92,15 @@ static void close_gaps(mail *m)
 static plumb_status report(mail *m, int done_count, plumb_status (*done)(void *, const mail_item *),
                            void *context)
 {
-    mail_item *finished = NULL;
-    PROPAGATE(memory_allocate(done_count, sizeof *finished, &finished));
     for (int i = 0; i < done_count; i++) {
-        finished[i] = m->items[m->indices[i]];
-        m->account.done_bytes += finished[i].bytes;
+        m->finished[i] = m->items[m->indices[i]];
+        m->account.done_bytes += m->finished[i].bytes;
     }
     close_gaps(m);
     plumb_status status = PLUMB_OK;
     for (int i = 0; i < done_count && status == PLUMB_OK; i++) {
-        status = done(context, &finished[i]);
+        status = done(context, &m->finished[i]);
     }
-    memory_free(&finished);
     return status;
 }
 
@@ -114,6 +121,9 @@ plumb_status mail_poll(mail *m, int wait, plumb_status (*done)(void *, const mai
 
 static void give_up(mail *m)
 {
+    if (transport_over()) {
+        m->count = 0;
+    }
     for (int i = 0; i < m->count; i++) {
         if (m->items[i].kind != MAIL_SENT) {
             (void)MPI_Cancel(&m->requests[i]);
@@ -128,6 +138,7 @@ void mail_free(mail *m)
     give_up(m);
     memory_free(&m->requests);
     memory_free(&m->items);
+    memory_free(&m->finished);
     memory_free(&m->indices);
     m->capacity = 0;
 }

@@ -21,7 +21,7 @@ typedef struct mail_item {
 typedef struct mail_account {
     int64_t messages, bytes; /* sent */
     int64_t done_bytes;      /* of messages that have left or arrived */
-    int64_t total_bytes;     /* posted, both directions */
+    int64_t total_bytes;     /* of all of the step's messages, both directions */
 } mail_account;
 
 typedef struct mail {
@@ -30,14 +30,18 @@ typedef struct mail {
     int count, capacity;
     MPI_Request *requests;
     mail_item *items;
-    int *indices; /* of Testsome and Waitsome */
+    mail_item *finished; /* those that a poll found done */
+    int *indices;        /* of Testsome and Waitsome */
     mail_account account;
 } mail;
+
+/* Room for a step's messages: posting allocates nothing. Nothing may be under way. MEMORY. */
+plumb_status mail_reserve(mail *m, int64_t messages);
 
 /*
  * Posts `count` floats to or from a rank. Messages of the same two ranks and tag match in the
  * order of posting. The memory stays the caller's and untouched until the item is reported.
- * Errors: MEMORY, MPI.
+ * Errors: MPI, INTERNAL (no room).
  */
 plumb_status mail_send(mail *m, int destination, int tag, const float *values, int64_t count,
                        int64_t bucket);

@@ -18,6 +18,7 @@ static void partials_free(partial_store *store)
         }
     }
     memory_free(&store->partials);
+    memory_free(&store->maximal);
 }
 
 void partial_free(partial_store *store)
@@ -35,6 +36,7 @@ static plumb_status partials_make(partial_store *store, int64_t count)
 {
     int64_t parameters = store->layout->parameter_count;
     PROPAGATE(memory_zeroed(parameters, sizeof *store->partials, &store->partials));
+    PROPAGATE(memory_allocate(count, sizeof *store->maximal, &store->maximal));
     for (int64_t i = 0; i < parameters; i++) {
         const layout_bucket *bucket =
             &store->layout->buckets[store->layout->parameters[i].first_bucket];
@@ -94,22 +96,26 @@ static int free_slot(const partial *one)
     return slot;
 }
 
-/* Zeroed, so that the padding between parameters is sent as zeros. */
-static plumb_status ensure_slot(partial_store *store, int slot)
+/* One more slot; zeroed, so that the padding between parameters is sent as zeros. */
+static plumb_status add_slot(partial_store *store)
 {
-    if (slot < store->slot_count) {
-        return PLUMB_OK;
-    }
     float *memory;
     PROPAGATE(memory_zeroed(store->layout->length, sizeof *memory, &memory));
     plumb_status status =
-        memory_grow(store->slot_count, slot + 1, sizeof *store->slots, &store->slots);
+        memory_grow(store->slot_count, store->slot_count + 1, sizeof *store->slots, &store->slots);
     if (status != PLUMB_OK) {
         memory_free(&memory);
         return status;
     }
-    store->slots[slot] = memory;
-    store->slot_count = slot + 1;
+    store->slots[store->slot_count++] = memory;
+    return PLUMB_OK;
+}
+
+static plumb_status ensure_slot(partial_store *store, int slot)
+{
+    while (store->slot_count <= slot) {
+        PROPAGATE(add_slot(store));
+    }
     return PLUMB_OK;
 }
 
@@ -215,6 +221,65 @@ plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_
     one->seen[micro_batch - store->first] = 1;
     one->given++;
     return PLUMB_OK;
+}
+
+/* Maximal subtrees of the share, in order: what remains when all is in. */
+static int list_maximal(const partial_store *store, const partial *one, int *nodes)
+{
+    int count = 0;
+    int64_t end = store->first + store->count;
+    for (int64_t k = store->first; k < end; k = store->tree->nodes[nodes[count - 1]].last) {
+        int node = store->tree->leaves[k];
+        while (may_form(store, one, store->tree->nodes[node].parent)) {
+            node = store->tree->nodes[node].parent;
+        }
+        nodes[count++] = node;
+    }
+    return count;
+}
+
+/* Room for as many entries as there are micro-batches. */
+static plumb_status reserve_entries(partial_store *store)
+{
+    for (int64_t i = 0; i < store->layout->parameter_count; i++) {
+        partial *one = &store->partials[i];
+        if (one->entry_capacity < store->count) {
+            PROPAGATE(memory_grow(one->entry_capacity, store->count, sizeof *one->entries,
+                                  &one->entries));
+            one->entry_capacity = (int)store->count;
+        }
+    }
+    return PLUMB_OK;
+}
+
+plumb_status partial_reserve(partial_store *store)
+{
+    PROPAGATE(reserve_entries(store));
+    int most = 0;
+    for (int64_t i = 0; i < store->layout->parameter_count; i++) {
+        int left = list_maximal(store, &store->partials[i], store->maximal);
+        most = left > most ? left : most;
+    }
+    /* A subtree of c leaves needs log2(c) slots while it is formed, and one for what comes in. */
+    int slots = most;
+    for (int64_t leaves = 1; leaves < store->count; leaves *= 2) {
+        slots++;
+    }
+    slots = slots < store->count ? slots : (int)store->count;
+    return ensure_slot(store, slots - 1);
+}
+
+void partial_blank(partial_store *store, int64_t parameter)
+{
+    partial *one = &store->partials[parameter];
+    int64_t count = store->layout->parameters[parameter].count;
+    one->entry_count = list_maximal(store, one, store->maximal);
+    for (int i = 0; i < one->entry_count; i++) {
+        one->entries[i] = (partial_entry){store->maximal[i], i};
+        memset(slot_memory(store, parameter, i), 0, (size_t)count * sizeof(float));
+    }
+    memset(one->seen, 1, (size_t)store->count);
+    one->given = store->count;
 }
 
 static int slot_of(const partial *one, int node)

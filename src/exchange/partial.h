@@ -33,6 +33,7 @@ typedef struct partial_store {
     int64_t first, count; /* this rank's micro-batches */
     int64_t capacity;     /* of every partial's `seen` */
     partial *partials;    /* [parameters] */
+    int *maximal;         /* [count] room to list subtrees */
     int slot_count;
     float **slots; /* [slot_count][layout->length] */
 } partial_store;
@@ -41,6 +42,18 @@ typedef struct partial_store {
 plumb_status partial_begin(partial_store *store, const layout *l, const tree *t, int64_t first,
                            int64_t count);
 void partial_free(partial_store *store);
+
+/*
+ * Slots for gradients in ascending order, and entries for any, so that such a step allocates
+ * nothing; part of the preparation on which ranks agree. MEMORY.
+ */
+plumb_status partial_reserve(partial_store *store);
+
+/*
+ * Puts zeros in place of everything the parameter has and lacks: it is complete then. For steps
+ * that have failed; needs no memory.
+ */
+void partial_blank(partial_store *store, int64_t parameter);
 
 /* Memory where the parameter's next gradient may be written. MEMORY. */
 plumb_status partial_buffer(partial_store *store, int64_t parameter, float **buffer);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "exchange/fault.h"
+#include "exchange/agreement.h"
 #include "exchange/transport.h"
 
 /* The lowest rank of this rank's node names the node. */
@@ -58,6 +59,7 @@ plumb_status share_order_find(MPI_Comm communicator, share_order *order)
     if (status == PLUMB_OK) {
         status = memory_zeroed(found.size, sizeof *found.rank_at, &found.rank_at);
     }
+    status = agreement_verdict(communicator, status);
     if (status == PLUMB_OK) {
         status = transport_status(MPI_Allgather(&node, 1, MPI_INT, nodes, 1, MPI_INT, communicator),
                                   "MPI_Allgather");

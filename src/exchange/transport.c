@@ -69,3 +69,18 @@ double transport_seconds(void)
 {
     return MPI_Wtime();
 }
+
+bool transport_over(void)
+{
+    int over = 0;
+    MPI_Finalized(&over);
+    return over != 0;
+}
+
+void transport_release(MPI_Comm *duplicate)
+{
+    if (!transport_over() && *duplicate != MPI_COMM_NULL) {
+        (void)MPI_Comm_free(duplicate);
+    }
+    *duplicate = MPI_COMM_NULL;
+}

@@ -4,6 +4,8 @@
 #ifndef PLUMB_EXCHANGE_TRANSPORT_H
 #define PLUMB_EXCHANGE_TRANSPORT_H
 
+#include <stdbool.h>
+
 #include "plumb.h"
 
 /* PLUMB_OK for MPI_SUCCESS; else ERROR_MPI with MPI's text and the name of the call. */
@@ -27,6 +29,12 @@ plumb_status transport_broadcast(MPI_Comm communicator, int root, int64_t bytes,
 
 /* Sum of floats over all ranks, in place, in chunks. Collective. */
 plumb_status transport_sum(MPI_Comm communicator, int64_t count, int64_t chunk, float *values);
+
+/* Frees a duplicate and sets it to MPI_COMM_NULL; nothing once MPI is over. */
+void transport_release(MPI_Comm *duplicate);
+
+/* True once MPI_Finalize was called: nothing of MPI may be touched any more. */
+bool transport_over(void);
 
 /* Seconds of a monotonic clock. */
 double transport_seconds(void);

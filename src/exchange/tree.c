@@ -8,8 +8,6 @@
 #include "base/memory.h"
 #include "exchange/fault.h"
 
-fault_settings fault;
-
 int64_t tree_split(int64_t count)
 {
     int64_t split = 1;

@@ -5,6 +5,7 @@
 #include "optim/bounds.h"
 
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -24,7 +25,7 @@ static const named_bounds table[] = {
     {"owners", {PLUMB_OWNERS_RANK0, PLUMB_OWNERS_SHARDED, 0, 0}},
     {"exchange", {PLUMB_EXCHANGE_TRANSPOSED, PLUMB_EXCHANGE_ALLREDUCE, 0, 0}},
     {"clip_norm", {0, 1e30, 0, 0}},
-    {"nominal_samples", {0x1p-20, 0x1p30, 0, 0}}, /* weights are whole numbers of 2^-20 */
+    {"nominal_samples", {1, 0x1p30, 0, 0}},
     {"bucket_elements", {0, 0x1p52, 0, 0}},
     {"chunk_elements", {0, INT_MAX, 0, 0}},
     {"replica_check", {0, INT_MAX, 0, 0}},
@@ -94,6 +95,8 @@ plumb_status bounds_check_options(const plumb_options *options)
     PROPAGATE(bounds_check("exchange", (double)options->exchange));
     PROPAGATE(bounds_check("clip_norm", options->clip_norm));
     PROPAGATE(bounds_check("nominal_samples", options->nominal_samples));
+    REQUIRE(options->nominal_samples == floor(options->nominal_samples), PLUMB_ERROR_ARGUMENT,
+            "nominal_samples is %g, must be a whole number", options->nominal_samples);
     PROPAGATE(bounds_check("bucket_elements", (double)options->bucket_elements));
     PROPAGATE(bounds_check("chunk_elements", (double)options->chunk_elements));
     PROPAGATE(bounds_check("replica_check", (double)options->replica_check));

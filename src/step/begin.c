@@ -119,8 +119,7 @@ static plumb_status equalise_values(plumb *p)
     if (status != PLUMB_ERROR_MISMATCH) {
         return status;
     }
-    handle_log(p, PLUMB_LOG_WARNING,
-               "initial values differ between ranks: all take the coordinator's");
+    handle_log(p, PLUMB_LOG_WARNING, "values differ between ranks: all take the coordinator's");
     for (int64_t i = 0; i < p->parameter_count; i++) {
         const parameter *one = &p->parameters[i];
         PROPAGATE(agreement_broadcast(communicator, one->rows * one->cols, one->values));
@@ -205,7 +204,6 @@ static plumb_status set_up(plumb *p, int64_t total)
 static plumb_status prepare(plumb *p, int64_t total)
 {
     PROPAGATE(check_total(p, total));
-    bool same = p->micro_batches == total && p->gathering.all != NULL;
     p->micro_batches = total;
     p->groups = choose_groups(p, total);
     REQUIRE(!p->wants_groups || p->groups == p->state_groups, PLUMB_ERROR_ARGUMENT,
@@ -214,9 +212,7 @@ static plumb_status prepare(plumb *p, int64_t total)
             p->state_groups, (long long)total, p->groups);
     PROPAGATE(exchange_prepare(p->exchange, total, p->groups));
     exchange_share(p->exchange, &p->first, &p->count);
-    if (!same) {
-        PROPAGATE(reduce_prepare(p));
-    }
+    PROPAGATE(reduce_prepare(p));
     return gradients_begin(p);
 }
 
@@ -225,6 +221,10 @@ static plumb_status begin(plumb *p, int64_t total)
     PROPAGATE(handle_expect(p, HANDLE_IDLE, "plumb_begin_step"));
     if (!p->planned) {
         PROPAGATE(set_up(p, total));
+    }
+    if (p->drifted) {
+        PROPAGATE(equalise_values(p));
+        p->drifted = false;
     }
     PROPAGATE(agreement_equal(exchange_communicator(p->exchange), prepare(p, total),
                               "the number of micro-batches", (double)total));

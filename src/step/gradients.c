@@ -48,10 +48,10 @@ static plumb_status find_description(plumb *p, int64_t micro_batch, description 
 static plumb_status check_description(const description *known, int64_t micro_batch, double samples,
                                       double loss_sum, const float *norms, int64_t count)
 {
-    /* Weights are added as whole numbers of 2^-20 samples, in any order the same. */
-    REQUIRE(samples >= 1.0 / 1048576.0 && samples <= 1073741824.0, PLUMB_ERROR_ARGUMENT,
-            "micro-batch %lld: %g samples; from 2^-20 to 2^30 are possible", (long long)micro_batch,
-            samples);
+    /* Whole numbers add up to the same in any order, whichever ranks add them. */
+    REQUIRE(samples >= 1.0 && samples <= 1073741824.0 && samples == floor(samples),
+            PLUMB_ERROR_ARGUMENT, "micro-batch %lld: %g samples; must be a whole number to 2^30",
+            (long long)micro_batch, samples);
     REQUIRE(!known->touched || known->samples == samples, PLUMB_ERROR_ORDER,
             "micro-batch %lld: its samples must be described before its first gradient",
             (long long)micro_batch);
@@ -140,7 +140,7 @@ plumb_status plumb_accumulate(plumb *p, int id, int64_t micro_batch, const float
 {
     PROPAGATE(handle_given(p));
     plumb_status status = handle_result(p, accumulate(p, id, micro_batch, gradient));
-    if (status == PLUMB_ERROR_COVERAGE) {
+    if (status == PLUMB_ERROR_COVERAGE || status == PLUMB_ERROR_MEMORY) {
         remember(p, status);
     }
     return status;
@@ -155,30 +155,26 @@ plumb_status plumb_progress(plumb *p)
     return handle_result(p, exchange_progress(p->exchange));
 }
 
-static plumb_status give_zeros(plumb *p, int id, int64_t micro_batch)
+/* Tells which micro-batch of an incomplete parameter is the first to lack its gradient. */
+static void remember_missing(plumb *p, int id)
 {
-    float *buffer = NULL;
-    bool finite;
-    PROPAGATE(exchange_buffer(p->exchange, id, &buffer));
-    memset(buffer, 0, (size_t)(p->parameters[id].rows * p->parameters[id].cols) * sizeof *buffer);
-    return exchange_accumulate(p->exchange, id, micro_batch, buffer, &finite);
+    int64_t k = p->first;
+    while (exchange_seen(p->exchange, id, k)) {
+        k++;
+    }
+    remember(p,
+             error_raise(PLUMB_ERROR_COVERAGE,
+                         "parameter \"%s\": the gradient of micro-batch %lld is missing on "
+                         "rank %d",
+                         p->parameters[id].name, (long long)k, exchange_order(p->exchange)->rank));
 }
 
 plumb_status gradients_complete(plumb *p)
 {
     for (int id = 0; id < p->parameter_count; id++) {
-        for (int64_t k = p->first; k < p->first + p->count; k++) {
-            if (exchange_complete(p->exchange, id)) {
-                break;
-            }
-            if (!exchange_seen(p->exchange, id, k)) {
-                remember(p, error_raise(PLUMB_ERROR_COVERAGE,
-                                        "parameter \"%s\": the gradient of micro-batch %lld is "
-                                        "missing on rank %d",
-                                        p->parameters[id].name, (long long)k,
-                                        exchange_order(p->exchange)->rank));
-                PROPAGATE(give_zeros(p, id, k));
-            }
+        if (!exchange_complete(p->exchange, id)) {
+            remember_missing(p, id);
+            PROPAGATE(exchange_blank(p->exchange, id));
         }
     }
     return PLUMB_OK;

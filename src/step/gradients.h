@@ -11,7 +11,7 @@ plumb_status gradients_begin(plumb *p);
 
 /*
  * Gives zeros for everything that is missing, so that no rank waits in vain, and remembers the
- * first of it as a COVERAGE failure of the step. MPI, MEMORY.
+ * first of it as a COVERAGE failure of the step. Needs no memory. MPI.
  */
 plumb_status gradients_complete(plumb *p);
 

@@ -67,7 +67,8 @@ plumb_status handle_expect(const plumb *p, handle_phase phase, const char *call)
 
 void handle_log(const plumb *p, plumb_log_level level, const char *format, ...)
 {
-    if (p->options.log == NULL || level > p->options.log_level) {
+    if (p->options.log == NULL || level > p->options.log_level ||
+        exchange_order(p->exchange)->rank != 0) {
         return;
     }
     char line[ERROR_MESSAGE_SIZE];
@@ -127,19 +128,23 @@ static plumb_status check_call(MPI_Comm communicator, plumb *const *p)
 }
 
 /* A handle on a duplicate of the communicator, or the failure all ranks agree on. */
-static plumb_status make(MPI_Comm communicator, const plumb_options *options, plumb *p)
+static plumb_status make(MPI_Comm communicator, const plumb_options *options, plumb **p)
 {
-    plumb_status checked = bounds_check_options(options);
-    p->options = *options;
-    exchange_settings settings = {
-        .allreduce = options->exchange == PLUMB_EXCHANGE_ALLREDUCE,
-        .chunk = checked == PLUMB_OK ? options->chunk_elements : 0,
-        .nominal_samples = options->nominal_samples,
-        .context = p,
-        .encode = encode,
-        .decode = decode,
-    };
-    return exchange_create(communicator, checked, &settings, &p->exchange);
+    plumb_status mine = bounds_check_options(options);
+    if (mine == PLUMB_OK) {
+        mine = memory_zeroed(1, sizeof **p, p);
+    }
+    exchange_settings settings = {.context = *p, .encode = encode, .decode = decode};
+    exchange *x = NULL;
+    if (mine == PLUMB_OK) {
+        (*p)->options = *options;
+        settings.allreduce = options->exchange == PLUMB_EXCHANGE_ALLREDUCE;
+        settings.chunk = options->chunk_elements;
+        settings.nominal_samples = options->nominal_samples;
+    }
+    PROPAGATE(exchange_create(communicator, mine, &settings, &x));
+    (*p)->exchange = x;
+    return PLUMB_OK;
 }
 
 plumb_status plumb_create(MPI_Comm communicator, const plumb_options *options, plumb **p)
@@ -152,8 +157,7 @@ plumb_status plumb_create(MPI_Comm communicator, const plumb_options *options, p
         options = &defaults;
     }
     plumb *made = NULL;
-    PROPAGATE(memory_zeroed(1, sizeof *made, &made));
-    plumb_status status = make(communicator, options, made);
+    plumb_status status = make(communicator, options, &made);
     if (status != PLUMB_OK) {
         memory_free(&made);
     }
@@ -170,7 +174,7 @@ plumb_status plumb_create_f(MPI_Fint communicator, const plumb_options *options,
 /* Messages of an open step are under way: the gradients still missing become zeros, and all go. */
 static void drop_step(plumb *p)
 {
-    if (p->phase == HANDLE_OPEN && gradients_complete(p) == PLUMB_OK) {
+    if (p->phase == HANDLE_OPEN && !transport_over() && gradients_complete(p) == PLUMB_OK) {
         (void)exchange_deliver(p->exchange);
     }
 }

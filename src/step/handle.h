@@ -43,6 +43,7 @@ typedef struct slice {
 
 /* The agreement of a step: what every rank brings, in doubles. See reduce.c. */
 typedef struct gathering {
+    int64_t micro_batches; /* K that it is for; 0: none */
     int ranks;
     int *counts, *displacements; /* by rank */
     double *mine, *all;
@@ -60,6 +61,7 @@ struct plumb {
     exchange *exchange;
     handle_phase phase;
     bool planned;
+    bool drifted;  /* replicas were found to differ: the next step begins with equal ones */
     int64_t steps; /* committed */
 
     int64_t parameter_count, parameter_capacity;
@@ -104,7 +106,7 @@ plumb_status handle_expect(const plumb *p, handle_phase phase, const char *call)
 /* ARGUMENT if p is NULL. */
 plumb_status handle_given(const plumb *p);
 
-/* One line to the caller's log, if it wants that level. */
+/* One line to the coordinator's log, if it wants that level: what all ranks know. */
 void handle_log(const plumb *p, plumb_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

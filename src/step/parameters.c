@@ -140,6 +140,7 @@ plumb_status plumb_check_replicas(plumb *p)
     status = agreement_verdict(exchange_communicator(p->exchange), status);
     if (status == PLUMB_OK) {
         status = agreement_text(exchange_communicator(p->exchange), text);
+        p->drifted = status == PLUMB_ERROR_MISMATCH;
     }
     return handle_result(p, status);
 }

@@ -38,6 +38,9 @@ static int64_t share_of(const plumb *p, int rank, int64_t *first)
 plumb_status reduce_prepare(plumb *p)
 {
     gathering *g = &p->gathering;
+    if (g->micro_batches == p->micro_batches) {
+        return PLUMB_OK;
+    }
     reduce_free(p);
     g->ranks = exchange_order(p->exchange)->size;
     PROPAGATE(memory_zeroed(g->ranks, sizeof *g->counts, &g->counts));
@@ -52,12 +55,15 @@ plumb_status reduce_prepare(plumb *p)
     }
     int rank = exchange_order(p->exchange)->rank;
     PROPAGATE(memory_zeroed(g->counts[rank], sizeof *g->mine, &g->mine));
-    return memory_zeroed(total, sizeof *g->all, &g->all);
+    PROPAGATE(memory_zeroed(total, sizeof *g->all, &g->all));
+    g->micro_batches = p->micro_batches;
+    return PLUMB_OK;
 }
 
 void reduce_free(plumb *p)
 {
     gathering *g = &p->gathering;
+    g->micro_batches = 0;
     memory_free(&g->counts);
     memory_free(&g->displacements);
     memory_free(&g->mine);
@@ -328,10 +334,9 @@ plumb_status reduce_check_report(const plumb_report *report)
     return PLUMB_OK;
 }
 
-plumb_status plumb_reduce(plumb *p, plumb_report *report)
+plumb_status reduce_run(plumb *p, const plumb_report *report)
 {
-    PROPAGATE(handle_given(p));
-    PROPAGATE(handle_result(p, handle_expect(p, HANDLE_OPEN, "plumb_reduce")));
+    PROPAGATE(handle_expect(p, HANDLE_OPEN, "plumb_reduce"));
     plumb_status argument = reduce_check_report(report);
     if (argument != PLUMB_OK && p->failure == PLUMB_OK) {
         p->failure = argument;
@@ -339,6 +344,13 @@ plumb_status plumb_reduce(plumb *p, plumb_report *report)
     }
     plumb_status status = reduce(p);
     p->phase = status == PLUMB_OK ? HANDLE_REDUCED : HANDLE_IDLE;
+    return status;
+}
+
+plumb_status plumb_reduce(plumb *p, plumb_report *report)
+{
+    PROPAGATE(handle_given(p));
+    plumb_status status = reduce_run(p, report);
     if (status == PLUMB_OK && report != NULL) {
         *report = p->report;
     }

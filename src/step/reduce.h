@@ -10,6 +10,9 @@
 plumb_status reduce_prepare(plumb *p);
 void reduce_free(plumb *p);
 
+/* plumb_reduce without filling the report, whose size is checked. */
+plumb_status reduce_run(plumb *p, const plumb_report *report);
+
 /* ARGUMENT if a report is given whose size this library does not know. */
 plumb_status reduce_check_report(const plumb_report *report);
 

@@ -2,6 +2,7 @@
  * The calls of plumb.h that take a communicator instead of a handle: one average, and the
  * comparison of set-ups.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -43,9 +44,10 @@ static plumb_status check_average(const average *a)
     REQUIRE(a->vectors != NULL && a->mean != NULL, PLUMB_ERROR_ARGUMENT,
             "plumb_average: vectors or mean is NULL");
     for (int64_t i = 0; a->samples != NULL && i < a->count; i++) {
-        REQUIRE(a->samples[i] >= 1.0 / 1048576.0 && a->samples[i] <= 1073741824.0,
+        REQUIRE(a->samples[i] >= 1.0 && a->samples[i] <= 1073741824.0 &&
+                    a->samples[i] == floor(a->samples[i]),
                 PLUMB_ERROR_ARGUMENT,
-                "plumb_average: samples[%lld] is %g; from 2^-20 to 2^30 are possible", (long long)i,
+                "plumb_average: samples[%lld] is %g; must be a whole number to 2^30", (long long)i,
                 a->samples[i]);
     }
     return PLUMB_OK;
@@ -214,7 +216,7 @@ plumb_status plumb_average_share(MPI_Comm communicator, int64_t total, int64_t *
     MPI_Comm duplicate;
     PROPAGATE(transport_duplicate(communicator, &duplicate));
     plumb_status status = find_share(duplicate, total, first, count);
-    MPI_Comm_free(&duplicate);
+    transport_release(&duplicate);
     return status;
 }
 
@@ -229,6 +231,6 @@ plumb_status plumb_compare_setup(MPI_Comm communicator, const char *text)
     if (status == PLUMB_OK) {
         status = agreement_text(duplicate, text);
     }
-    MPI_Comm_free(&duplicate);
+    transport_release(&duplicate);
     return status;
 }

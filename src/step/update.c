@@ -187,6 +187,7 @@ plumb_status plumb_update(plumb *p, double learning_rate, plumb_report *report)
 
 plumb_status plumb_end_step(plumb *p, double learning_rate, plumb_report *report)
 {
-    PROPAGATE(plumb_reduce(p, report));
+    PROPAGATE(handle_given(p));
+    PROPAGATE(handle_result(p, reduce_run(p, report)));
     return plumb_update(p, learning_rate, report);
 }

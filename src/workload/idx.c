@@ -2,13 +2,15 @@
  * Reads IDX files (see idx.h) through zlib, which passes plain files on as they are. A file is
  * taken only if its length is exactly what its header says.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "workload/idx.h"
+#include "workload/data_file.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <zlib.h>
 
@@ -21,13 +23,17 @@ typedef struct idx_reader {
     size_t message_size;
 } idx_reader;
 
-static bool exists(const char *path)
+/* Opens NAME or, if there is no such file, NAME.gz, whose path is in `path`. */
+static int open_either(char *path, int length)
 {
-    FILE *file = fopen(path, "rb");
-    if (file != NULL) {
-        fclose(file);
+    int64_t size;
+    path[length - 3] = '\0';
+    int descriptor = data_file_open(path, &size);
+    if (descriptor < 0 && errno == ENOENT) {
+        path[length - 3] = '.';
+        descriptor = data_file_open(path, &size);
     }
-    return file != NULL;
+    return descriptor;
 }
 
 static int idx_open(const char *folder, const char *name, char path[IDX_PATH_SIZE],
@@ -39,15 +45,18 @@ static int idx_open(const char *folder, const char *name, char path[IDX_PATH_SIZ
                  folder);
         return 1;
     }
-    path[length - 3] = '\0';
-    if (!exists(path)) {
-        path[length - 3] = '.';
-    }
     reader->path = path;
-    reader->file = gzopen(path, "rb");
+    int descriptor = open_either(path, length);
+    if (descriptor < 0) {
+        int error = errno;
+        snprintf(reader->message, reader->message_size, "%.300s: %s%s", path,
+                 data_file_reason(error), error == ENOENT ? " (nor without .gz)" : "");
+        return 1;
+    }
+    reader->file = gzdopen(descriptor, "rb");
     if (reader->file == NULL) {
-        snprintf(reader->message, reader->message_size, "%.300s: %s (nor without .gz)", path,
-                 strerror(errno));
+        close(descriptor);
+        snprintf(reader->message, reader->message_size, "%.300s: no memory", path);
         return 1;
     }
     return 0;

@@ -1,53 +1,58 @@
 /*
  * Text files as training data (see text.h).
  */
+#define _POSIX_C_SOURCE 200809L
 #include "workload/text.h"
+#include "workload/data_file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
-/* Reads to the end of `file`, which may be a pipe. Returns 0 or an errno. */
-static int read_all(FILE *file, text *result)
+/* Reads `count` bytes, less where the file ends before; how many, or -1 with an errno. */
+static int64_t read_bytes(int descriptor, int64_t count, unsigned char *bytes)
 {
-    size_t capacity = (size_t)1 << 20;
-    size_t count = 0;
-    unsigned char *bytes = malloc(capacity);
-    while (bytes != NULL) {
-        count += fread(bytes + count, 1, capacity - count, file);
-        if (count < capacity) {
-            break;
+    int64_t found = 0;
+    while (found < count) {
+        ssize_t got = read(descriptor, bytes + found, (size_t)(count - found));
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return got < 0 ? -1 : found;
         }
-        capacity *= 2;
-        unsigned char *larger = realloc(bytes, capacity);
-        if (larger == NULL) {
-            free(bytes);
-        }
-        bytes = larger;
+        found += got > 0 ? got : 0;
     }
+    return found;
+}
+
+/* Reads the file's `size` bytes. Returns 0 or an errno. */
+static int read_all(int descriptor, int64_t size, text *result)
+{
+    unsigned char *bytes = malloc((size_t)size + 1);
     if (bytes == NULL) {
         return ENOMEM;
     }
-    if (ferror(file)) {
+    int64_t count = read_bytes(descriptor, size, bytes);
+    if (count < 0) {
+        int error = errno;
         free(bytes);
-        return errno != 0 ? errno : EIO;
+        return error;
     }
-    *result = (text){bytes, (int64_t)count, (int64_t)count - (int64_t)count / 10};
+    *result = (text){bytes, count, count - count / 10};
     return 0;
 }
 
 int text_read(const char *path, text *result, char *message, size_t message_size)
 {
     *result = (text){0};
-    errno = 0;
-    FILE *file = fopen(path, "rb");
-    int error = file == NULL ? errno : read_all(file, result);
-    if (file != NULL) {
-        fclose(file);
+    int64_t size = 0;
+    int descriptor = data_file_open(path, &size);
+    int error = descriptor < 0 ? errno : read_all(descriptor, size, result);
+    if (descriptor >= 0) {
+        close(descriptor);
     }
     if (error != 0) {
-        snprintf(message, message_size, "cannot read the text %s: %s", path, strerror(error));
+        snprintf(message, message_size, "cannot read the text %s: %s", path,
+                 data_file_reason(error));
         return 1;
     }
     if (result->count == 0) {

@@ -14,7 +14,8 @@ typedef struct text {
     int64_t training; /* bytes [0, training) are for training, the others held out */
 } text;
 
-/* Reads a whole file, any bytes. Returns 0, or 1 with a line in `message` that names the file. */
+/* Reads a whole regular file, any bytes. Returns 0, or 1 with a line in `message` that names the
+ * file. */
 int text_read(const char *path, text *result, char *message, size_t message_size);
 
 /* 1, with a line in `message` that names the file and its sizes, unless both parts have at least
