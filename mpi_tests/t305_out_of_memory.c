@@ -17,7 +17,6 @@
 /* The allocation that fails, counted down; 0: none. */
 static int until_failure;
 
-void *aligned_alloc(size_t alignment, size_t size);
 void *aligned_alloc(size_t alignment, size_t size)
 {
     if (until_failure > 0 && --until_failure == 0) {
