@@ -34,7 +34,6 @@ struct exchange {
     bucket_state *buckets;
     bucket_desk desk;
     char failure_text[ERROR_MESSAGE_SIZE];
-    int64_t weight_count;
     int64_t *samples;        /* [count] */
     float *weights;          /* [count] */
     int64_t next_to_post;    /* owned buckets above this one have their receives posted */
@@ -267,7 +266,7 @@ plumb_status exchange_prepare(exchange *x, int64_t micro_batches, int groups)
     for (int64_t i = 0; i < x->layout.bucket_count; i++) {
         bucket_reset(&x->desk, i, &x->buckets[i]);
     }
-    x->mail.account = (mail_account){.total_bytes = x->step_bytes};
+    x->mail.account = (mail_account){0};
     x->desk.failure = PLUMB_OK;
     x->next_to_post = x->layout.bucket_count;
     x->overlap = 1.0;
@@ -435,9 +434,8 @@ plumb_status exchange_deliver(exchange *x)
     if (x->settings.allreduce) {
         return sum_by_allreduce(x);
     }
-    const mail_account *account = &x->mail.account;
-    if (account->total_bytes > 0) {
-        x->overlap = (double)account->done_bytes / (double)account->total_bytes;
+    if (x->step_bytes > 0) {
+        x->overlap = (double)x->mail.account.done_bytes / (double)x->step_bytes;
     }
     while (x->mail.count > 0) {
         PROPAGATE(mail_poll(&x->mail, 1, mail_done, x));

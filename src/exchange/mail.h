@@ -21,7 +21,6 @@ typedef struct mail_item {
 typedef struct mail_account {
     int64_t messages, bytes; /* sent */
     int64_t done_bytes;      /* of messages that have left or arrived */
-    int64_t total_bytes;     /* of all of the step's messages, both directions */
 } mail_account;
 
 typedef struct mail {

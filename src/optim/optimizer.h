@@ -61,6 +61,9 @@ typedef struct optimizer_kind {
 /* The kind, or NULL if there is none of that number. */
 const optimizer_kind *optimizer_find(plumb_optimizer optimizer);
 
+/* True if updates with these (valid) options need every group's gradient at the owner. */
+bool optimizer_wants_groups(const plumb_parameter_options *options);
+
 /*
  * Every option of a parameter of rows x cols: numbers against their bounds (ARGUMENT), then the
  * combination (UNSUPPORTED).

@@ -22,6 +22,12 @@ const optimizer_kind *optimizer_find(plumb_optimizer optimizer)
     return number < sizeof kinds / sizeof kinds[0] ? kinds[number] : NULL;
 }
 
+bool optimizer_wants_groups(const plumb_parameter_options *options)
+{
+    const optimizer_kind *kind = optimizer_find(options->optimizer);
+    return kind->wants_groups != NULL && kind->wants_groups(options);
+}
+
 plumb_status plumb_parameter_options_init(plumb_parameter_options *options, size_t size,
                                           plumb_optimizer optimizer)
 {

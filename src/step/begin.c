@@ -163,7 +163,7 @@ static plumb_status fix_groups(plumb *p, int64_t total)
             plumb_status status = one->kind->validate_groups(&one->options, p->state_groups);
             PROPAGATE(handle_named(p, one, status));
         }
-        if (parameter_wants_groups(one)) {
+        if (optimizer_wants_groups(&one->options)) {
             p->wants_groups = true;
             p->corrected += one->rows * one->cols;
         }

@@ -79,11 +79,6 @@ void handle_log(const plumb *p, plumb_log_level level, const char *format, ...)
     p->options.log(p->options.log_context, level, line);
 }
 
-bool parameter_wants_groups(const parameter *one)
-{
-    return one->kind->wants_groups != NULL && one->kind->wants_groups(&one->options);
-}
-
 plumb_status handle_parameter(const plumb *p, int id, const parameter **found)
 {
     REQUIRE(id >= 0 && id < p->parameter_count, PLUMB_ERROR_ARGUMENT,

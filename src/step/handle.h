@@ -113,9 +113,6 @@ void handle_log(const plumb *p, plumb_log_level level, const char *format, ...)
 /* A failure of work on one parameter, its message with name and rank in front. */
 plumb_status handle_named(const plumb *p, const parameter *one, plumb_status status);
 
-/* True if the parameter's update needs every group's gradient at its owner. */
-bool parameter_wants_groups(const parameter *one);
-
 /* Names `id`'s parameter, or ARGUMENT. */
 plumb_status handle_parameter(const plumb *p, int id, const parameter **found);
 

@@ -36,12 +36,6 @@ static plumb_status check_shape(const char *name, int64_t rows, int64_t cols, co
     return PLUMB_OK;
 }
 
-static bool wants_groups(const plumb_parameter_options *options)
-{
-    const optimizer_kind *kind = optimizer_find(options->optimizer);
-    return kind->wants_groups != NULL && kind->wants_groups(options);
-}
-
 static plumb_status check_options(const plumb *p, const char *name, int64_t rows, int64_t cols,
                                   const plumb_parameter_options *options)
 {
@@ -52,7 +46,7 @@ static plumb_status check_options(const plumb *p, const char *name, int64_t rows
         return error_raise(status, "parameter \"%s\": %.300s", name, reason);
     }
     REQUIRE(p->options.exchange != PLUMB_EXCHANGE_ALLREDUCE ||
-                (!pipeline_by_group(options->pipeline) && !wants_groups(options)),
+                (!pipeline_by_group(options->pipeline) && !optimizer_wants_groups(options)),
             PLUMB_ERROR_UNSUPPORTED,
             "parameter \"%s\": its pipeline or correction needs every group's gradient at the "
             "owner, which the allreduce exchange does not bring",

@@ -118,7 +118,7 @@ static plumb_status cut(cutter *c)
         const parameter *one = &c->p->parameters[i];
         plumb_pipeline pipeline = one->options.pipeline;
         bool encoded = pipeline_by_group(pipeline);
-        bool by_group = encoded || parameter_wants_groups(one);
+        bool by_group = encoded || optimizer_wants_groups(&one->options);
         if (!must_stay_whole(one) && c->l->parameters[i].count > c->target) {
             PROPAGATE(cut_slices(c, i, by_group));
         } else {

@@ -58,7 +58,7 @@ static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, con
         .clipped = &p->clipped,
         .scratch = p->scratch,
     };
-    if (parameter_wants_groups(one)) {
+    if (optimizer_wants_groups(&one->options)) {
         input.group_count = p->groups;
         input.groups = p->groups_of_slice;
     }
@@ -88,7 +88,7 @@ static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
     int64_t offset = s->offset - l->buckets[s->bucket].first;
     float *gradient = exchange_sum(p->exchange, s->bucket) + offset;
     plumb_status status = prepare_gradient(p, s, gradient);
-    if (parameter_wants_groups(one)) {
+    if (optimizer_wants_groups(&one->options)) {
         prepare_groups(p, s, offset);
     }
     optimizer_input input = slice_input(p, s, learning_rate, gradient);
