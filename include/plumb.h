@@ -129,6 +129,16 @@ typedef enum plumb_exchange {
     PLUMB_EXCHANGE_ALLREDUCE = 1   /* MPI_Allreduce of the mean; bits depend on the rank count */
 } plumb_exchange;
 
+/*
+ * The average of the values after each step, beside the values themselves: where the noise of the
+ * gradient limits a run, its held-out loss is the lower one (Polyak and Juditsky 1992).
+ */
+typedef enum plumb_average_weights {
+    PLUMB_AVERAGE_NONE = 0,
+    PLUMB_AVERAGE_EMA = 1, /* moving average, divided by the sum of its weights */
+    PLUMB_AVERAGE_TAIL = 2 /* plain mean over all steps after the first average_from */
+} plumb_average_weights;
+
 typedef enum plumb_log_level {
     PLUMB_LOG_WARNING = 0, /* something the user should know, said once */
     PLUMB_LOG_INFO = 1,
@@ -151,10 +161,13 @@ typedef struct plumb_options {
                                  exactly 1 and the mean is plain. */
     int64_t bucket_elements; /* aimed-at elements of one message; 0: chosen by the plan */
     int64_t chunk_elements;  /* most elements of one MPI call; 0: INT_MAX (default) */
-    int replica_check;       /* compare the parameters of all ranks by hash every that many
+    plumb_average_weights average_weights; /* an average of the values of steps; default none */
+    double average_beta;                   /* EMA: fraction kept at each step; 0.99 */
+    int64_t average_from;   /* TAIL: steps that are done before the first that counts; 0 */
+    int replica_check;      /* compare the parameters of all ranks by hash every that many
                                  steps; 0: never; default 100 */
-    plumb_log_function log;  /* default NULL: silent */
-    void *log_context;       /* first argument of log */
+    plumb_log_function log; /* default NULL: silent */
+    void *log_context;      /* first argument of log */
     plumb_log_level log_level;
 } plumb_options;
 
@@ -170,8 +183,14 @@ plumb_status plumb_options_init(plumb_options *options, size_t size);
 
 typedef enum plumb_optimizer {
     PLUMB_OPTIMIZER_SGD = 0, /* momentum: v = beta1 v + g; x = x - rate (v or its Nesterov form) */
-    PLUMB_OPTIMIZER_ADAMW = 1, /* Loshchilov and Hutter 2019, as torch.optim.AdamW computes it */
-    PLUMB_OPTIMIZER_MUON = 2   /* momentum, polar factor, scale 0.2 sqrt(max(rows, cols)) */
+    PLUMB_OPTIMIZER_ADAMW = 1,   /* Loshchilov and Hutter 2019, as torch.optim.AdamW computes it */
+    PLUMB_OPTIMIZER_MUON = 2,    /* momentum, polar factor, scale 0.2 sqrt(max(rows, cols)) */
+    PLUMB_OPTIMIZER_SOPHIA = 3,  /* Liu et al. 2023 (arXiv 2305.14342): momentum over an average of
+                                   the Hessian's diagonal, clipped element by element; needs
+                                   plumb_accumulate_curvature every curvature_interval steps */
+    PLUMB_OPTIMIZER_SHAMPOO = 4, /* Gupta et al. 2018: L^-p M R^-p of averages of G G', G' G */
+    PLUMB_OPTIMIZER_SOAP = 5     /* Vyas et al. 2024 (arXiv 2409.11321): AdamW in the eigenbasis of
+                                    Shampoo's L and R */
 } plumb_optimizer;
 
 /*
@@ -216,29 +235,40 @@ typedef enum plumb_polar_method {
 } plumb_polar_method;
 
 /*
- * Corrections of AdamW's update, from the group gradients that the owner has anyway. The update
- * m / (sqrt(v) + epsilon) is biased twice: gradient and preconditioner come from the same samples
- * (coupling), and the inverse of an unbiased estimate is biased (inversion). The two have opposite
- * signs and nearly cancel, so correct both or neither. Sources: docs/corrections.md; the PAPER
- * modes reproduce arXiv 2605.20756 as its reference implementation computes it, for comparison:
- * fold A is the first half of the groups (gradient), fold B the second (preconditioner), and they
- * change the target of the second moment (mean of squares in place of square of the mean).
- * All need at least two groups of equal samples; G must then stay the same in all steps.
+ * Corrections of an update m P(v), P the inverse (root) of a second moment or curvature, from the
+ * group gradients that the owner has anyway. The update is biased twice: gradient and
+ * preconditioner come from the same samples (coupling), and the inverse of an unbiased estimate is
+ * biased (inversion). The two have opposite signs and nearly cancel, so correct both or neither.
+ * Sources: docs/corrections.md; the PAPER modes reproduce arXiv 2605.20756 as its reference
+ * implementation computes it, for comparison: fold A is the first half of the groups (gradient),
+ * fold B the second (preconditioner), and they change the target of the second moment (mean of
+ * squares in place of square of the mean). All need at least two groups of equal samples; G must
+ * then stay the same in all steps.
  *
- *  NONE             torch.optim.AdamW
- *  MOMENT           no folds: trackers of the variance of v and of the covariance of m and v; the
- *                   bounded second-order form. The default advice.
- *  LOO              leave-one-out: each group owns its moments; its gradient meets the
- *                   preconditioner of the others, whose inverse is corrected. G of 3 and more.
- *  JACKKNIFE        G u - (G-1)/G sum of the leave-one-out updates. Needs noise_floor 1.
- *                   Both stay within half of the plain update; report.correction_clipped tells
- *                   how often that bound acts.
- *  PAPER_CF         gradient from A, preconditioner from B
+ *  NONE             the optimizer as it is known
+ *  MOMENT           AdamW, SOAP, Sophia. No folds: trackers of the variance of v and of the
+ *                   covariance of m and v; the bounded second-order form. The default advice.
+ *  LOO              AdamW, SOAP, Sophia. Cross-fit by persistent folds, leave-one-out unless
+ *                   `folds` says otherwise: each fold owns its moments; its gradient meets the
+ *                   preconditioner of the others, whose inverse is corrected.
+ *  JACKKNIFE        F u - (F-1)/F sum of the updates that leave one of F folds out. AdamW, SOAP
+ *                   (both need noise_floor 1), Sophia, Shampoo (the whole product), Muon. Stays
+ *                   within half of the plain update; report.correction_clipped tells how often
+ *                   that bound acts.
+ *  PAPER_CF         AdamW, SOAP, Sophia: gradient from A, preconditioner from B
  *  PAPER_INV        standard moments, variance of the denominator over B: two groups in B
  *  PAPER_FULL       both
  *  PAPER_PRE_EMA    both, with the published second derivative before the moving average
- *  PAPER_LOO        leave-one-out with shared moments
+ *  PAPER_LOO        AdamW, SOAP: leave-one-out with shared moments
  *  PAPER_LOO_JENSEN the same with the published Jensen term
+ *  PAPER_SYM        AdamW, SOAP: mean of the updates with A and B in either role, from shared
+ *                   moments, each inverse corrected as in PAPER_FULL
+ *  SECOND_ORDER     Shampoo: the exact second-order term of the roots' expectation, from the
+ *                   spread of the groups, in the form that stays positive definite. Muon: that of
+ *                   the polar factor; needs PLUMB_POLAR_SVD.
+ *  WISHART          Shampoo: the same term in closed form for normal gradients: no groups needed
+ *  HALF_SAMPLE      Shampoo: 2 u - (u_A + u_B) / 2, A and B halves of the groups
+ *  PAPER_DIAGONAL   Shampoo: momentum from A, statistics from B, eigenvalues corrected one by one
  */
 typedef enum plumb_correction {
     PLUMB_CORRECTION_NONE = 0,
@@ -250,8 +280,20 @@ typedef enum plumb_correction {
     PLUMB_CORRECTION_PAPER_FULL = 6,
     PLUMB_CORRECTION_PAPER_PRE_EMA = 7,
     PLUMB_CORRECTION_PAPER_LOO = 8,
-    PLUMB_CORRECTION_PAPER_LOO_JENSEN = 9
+    PLUMB_CORRECTION_PAPER_LOO_JENSEN = 9,
+    PLUMB_CORRECTION_PAPER_SYM = 10,
+    PLUMB_CORRECTION_SECOND_ORDER = 11,
+    PLUMB_CORRECTION_WISHART = 12,
+    PLUMB_CORRECTION_HALF_SAMPLE = 13,
+    PLUMB_CORRECTION_PAPER_DIAGONAL = 14
 } plumb_correction;
+
+/* Whose norm a Shampoo update of a matrix takes over, its own giving the direction only. */
+typedef enum plumb_grafting {
+    PLUMB_GRAFTING_NONE = 0,
+    PLUMB_GRAFTING_ADAMW = 1, /* the norm of AdamW's update with the same beta1, beta2, epsilon */
+    PLUMB_GRAFTING_SGD = 2    /* the norm of the momentum */
+} plumb_grafting;
 
 typedef struct plumb_parameter_options {
     size_t size;                 /* set by plumb_parameter_options_init */
@@ -261,16 +303,46 @@ typedef struct plumb_parameter_options {
     plumb_polar_method polar;    /* default: Newton-Schulz */
     int polar_steps;             /* of the iterative methods; 0: the method's own number */
     double learning_rate_factor; /* times the rate of plumb_end_step; default 1 */
-    double beta1;                /* momentum: SGD 0.9, AdamW 0.9, Muon 0.95 */
-    double beta2;                /* AdamW: 0.95 */
-    double epsilon;              /* AdamW: 1e-8 */
+    double beta1;                /* momentum: SGD 0.9, AdamW 0.9, Muon 0.95, Sophia 0.965,
+                                    Shampoo 0.9, SOAP 0.9 */
+    double beta2;                /* of second moments: AdamW, Shampoo, SOAP 0.95, Sophia 0.99 */
+    double epsilon;              /* AdamW, SOAP, Shampoo's grafting 1e-8, Sophia 1e-12 */
     double weight_decay;         /* decoupled: x = x (1 - rate weight_decay) first. SGD 0,
-                                   AdamW 0.1, Muon 0.1 */
+                                    all others 0.1 */
     int nesterov;                /* SGD 0, Muon 1 */
-    plumb_correction correction; /* AdamW; default none */
-    double noise_floor;          /* AdamW with a correction of ours: c of the second moment's
+    plumb_correction correction; /* default none */
+    double noise_floor;          /* with a correction of ours: c of the second moment's
                                     expectation mean^2 + c variance of a group's gradient; 0: 1/G,
-                                    the square of the mean, AdamW's own; 1: mean of squares */
+                                    the square of the mean, the optimizers' own; 1: mean of
+                                    squares. For Shampoo c G is the weight of the groups' scatter
+                                    in L and R */
+    int folds;                   /* LOO and JACKKNIFE: F, a divisor of G of 2 or more, each fold
+                                    G/F consecutive groups; 0: G (leave-one-out). 2 with LOO is
+                                    the symmetric two-fold. A fold's complement must have two
+                                    groups, or noise_floor be 1: else the target would change */
+    double paper_mixing;         /* PAPER modes of AdamW but the leave-one-out ones: alpha of
+                                    v = (1-alpha) s_B + alpha g_A^2, in [0, 1]; default 0 */
+    double paper_support_clip;   /* the same: tau of the factor
+                                    min(1, sqrt(tau (s_B + epsilon) / (g_A^2 + epsilon))) on every
+                                    element of the update; 0: off (default) */
+    double rho;                  /* Sophia: m / max(rho h, epsilon) is what is clipped; 0.05.
+                                    h, with GAUSS_NEWTON_BARTLETT, is the curvature of the mean
+                                    loss: the published rho times batch size times the square */
+    double clip;                 /* Sophia: largest magnitude of an element's update; 1 */
+    int curvature_interval;      /* Sophia: steps from curvature to curvature; 10. The same for
+                                    all parameters of a handle that have one */
+    double exponent;             /* Shampoo: p of L^-p M R^-p: 0.25 (default) or 0.5 */
+    double damping;              /* Shampoo: added to every eigenvalue of L and R; 1e-12 */
+    double relative_damping;     /* Shampoo: the same times the largest eigenvalue; 1e-6 */
+    int root_interval;           /* Shampoo, SOAP: steps from one decomposition to the next; 10 */
+    int root_failures;           /* Shampoo, SOAP: decompositions in a row that may fail, more
+                                    damping and all, before NUMERICAL; until then the last good
+                                    one serves; 3 */
+    int64_t block_size;          /* Shampoo, SOAP: larger dimensions are cut into equal pieces of
+                                    at most this, each block with an L and R of its own; 1024 */
+    plumb_grafting grafting;     /* Shampoo; default AdamW's */
+    int bias_correction;         /* Shampoo: 1 (default): averages are divided by the sum of
+                                    their weights, as AdamW's are; 0: not */
 } plumb_parameter_options;
 
 /* Fills `options` with the defaults of `optimizer`. Local. Errors: ARGUMENT. */
@@ -387,6 +459,38 @@ plumb_status plumb_gradient_buffer(plumb *p, int id, float **gradient);
 plumb_status plumb_accumulate(plumb *p, int id, int64_t micro_batch, const float *gradient);
 
 /*
+ * What an estimate of curvature is. All estimate the diagonal of the Hessian, or of its
+ * Gauss-Newton part, of the mean loss.
+ */
+typedef enum plumb_curvature {
+    PLUMB_CURVATURE_DIAGONAL = 0,              /* the estimate itself, whatever its source */
+    PLUMB_CURVATURE_GAUSS_NEWTON_BARTLETT = 1, /* the micro-batch's mean gradient g with labels
+                                                  drawn from the model (not the data's): the
+                                                  library takes draws g^2 (Liu et al. 2023) */
+    PLUMB_CURVATURE_HUTCHINSON = 2 /* z o (H z) for a probe z of random signs; negative elements
+                                      are for the optimizer to deal with */
+} plumb_curvature;
+
+/*
+ * *due = 1 if the open step needs curvature for some parameter: steps 0, k, 2k, ... counted from
+ * the first, k the curvature_interval; else 0. Local. Errors: ARGUMENT, ORDER (no step is open).
+ */
+plumb_status plumb_curvature_due(plumb *p, int *due);
+
+/*
+ * Hands over an estimate (rows x cols, copied) of the curvature of one of this rank's
+ * micro-batches, for a parameter whose optimizer uses it, in a step for which it is due; then
+ * every micro-batch must have one. `draws`: independent label draws (tokens) behind a
+ * GAUSS_NEWTON_BARTLETT gradient, ignored for the other kinds. Estimates are averaged over
+ * micro-batches with the weights of gradients and travel the same way, a step of curvature
+ * having twice the bytes for these parameters. Local, as plumb_accumulate.
+ * Errors: ARGUMENT (also: the parameter's optimizer uses no curvature), ORDER (not due in this
+ * step), COVERAGE (given twice), MEMORY, MPI. NaN and Inf: as plumb_accumulate.
+ */
+plumb_status plumb_accumulate_curvature(plumb *p, int id, int64_t micro_batch, plumb_curvature kind,
+                                        double draws, const float *estimate);
+
+/*
  * Lets messages proceed; call it now and then during long computations. MPI libraries make little
  * progress on their own. Local. Errors: MPI.
  */
@@ -405,6 +509,9 @@ typedef struct plumb_report {
     double clip_factor;        /* 1 if not clipped */
     double correction_clipped; /* share of the elements of corrected parameters whose correction met
                                   its bound in this step */
+    double unclipped;          /* share of the elements of Sophia's parameters whose update stayed
+                                  within its clip; 1 without such */
+    int64_t roots_failed;      /* decompositions of this step that failed at first, all owners */
     int64_t exchange_bytes;    /* sent over all ranks, both legs, agreements not counted */
     int64_t exchange_messages; /* the same in messages */
     double first_leg_ratio;    /* bytes of the first leg over those of a step that sums only */
@@ -444,6 +551,13 @@ plumb_status plumb_update(plumb *p, double learning_rate, plumb_report *report);
  * until the next plumb_begin_step. Local. Errors: ARGUMENT.
  */
 plumb_status plumb_sample_norms(const plumb *p, const float **norms, int64_t *count);
+
+/*
+ * The average of a parameter's values that plumb_options.average_weights asks for, rows x cols.
+ * Every rank has it, with the same bits. Local.
+ * Errors: ARGUMENT, ORDER (no average was asked for, or no step has counted yet).
+ */
+plumb_status plumb_averaged_values(const plumb *p, int id, float *values);
 
 /*
  * XXH3 128-bit hash, as 32 hexadecimal digits and a 0, of this rank's parameters: the 32-bit
@@ -493,6 +607,29 @@ typedef struct plumb_polar_options {
  */
 plumb_status plumb_polar(plumb_polar_method method, int64_t rows, int64_t cols, const float *matrix,
                          float *polar, const plumb_polar_options *options);
+
+typedef struct plumb_inverse_root_options {
+    size_t size;                 /* sizeof(plumb_inverse_root_options) */
+    double damping;              /* added to every eigenvalue; default 0 */
+    double relative_damping;     /* the same times the largest eigenvalue; default 0 */
+    plumb_correction correction; /* NONE, SECOND_ORDER, WISHART, JACKKNIFE, HALF_SAMPLE,
+                                    PAPER_DIAGONAL */
+    double wishart_samples; /* WISHART: N, independent normal columns behind the mean; above 0 */
+} plumb_inverse_root_options;
+
+/*
+ * The power -1/root, root 1, 2 or 4, of the mean of `count` symmetric matrices, equally weighted:
+ * samples[count][n][n] in double, of which the lower triangles are read; result[n][n]. Corrected,
+ * it estimates the power of the samples' expectation: the power of a mean of few samples is biased
+ * upwards (docs/corrections.md; T2 and its Wishart form: second-order perturbation by divided
+ * differences, Higham 2008, chapter 3). `options` may be NULL. Every correction but WISHART needs
+ * two samples, HALF_SAMPLE an even number. Where a JACKKNIFE or HALF_SAMPLE is not positive
+ * definite the answer is that of SECOND_ORDER. Local, deterministic.
+ * Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL (an eigenvalue that is not positive, damping
+ * included). On failure result is untouched.
+ */
+plumb_status plumb_inverse_root(int root, int64_t n, int64_t count, const double *samples,
+                                double *result, const plumb_inverse_root_options *options);
 
 typedef enum plumb_schedule_shape {
     PLUMB_SCHEDULE_CONSTANT = 0,

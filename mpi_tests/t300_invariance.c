@@ -6,43 +6,8 @@
 #include <string.h>
 
 #include "exchange/fault.h"
-#include "support/miniature.h"
+#include "support/invariance.h"
 #include "support/test.h"
-
-static const int rank_counts[] = {1, 2, 3, 4, 5, 6, 8};
-enum { RANK_COUNTS = sizeof rank_counts / sizeof rank_counts[0] };
-
-static void expect_same(const miniature *m, int ranks, const char *hash, const char *what)
-{
-    miniature_result result;
-    miniature_run_on(ranks, m, &result);
-    bool ok = result.status == PLUMB_OK && strcmp(result.hash, hash) == 0;
-    ck_assert_msg(test_agree(ok),
-                  "%s on %d ranks, K=%lld G=%d owners=%d pipeline=%d: %s %s, not %s", what, ranks,
-                  (long long)m->micro_batches, m->options.groups, (int)m->options.owners,
-                  (int)m->pipeline, result.message, result.hash, hash);
-}
-
-static void reference(const miniature *m, char hash[33])
-{
-    miniature_result result;
-    miniature_run_on(1, m, &result);
-    ck_assert_msg(test_agree(result.status == PLUMB_OK), "reference: %s", result.message);
-    memcpy(hash, result.hash, 33);
-}
-
-/* All rank counts and both maps against one rank. */
-static void expect_invariant(miniature *m, const char *what)
-{
-    char hash[33];
-    reference(m, hash);
-    for (int i = 0; i < RANK_COUNTS; i++) {
-        m->options.owners = i % 2 == 0 ? PLUMB_OWNERS_SHARDED : PLUMB_OWNERS_RANK0;
-        expect_same(m, rank_counts[i], hash, what);
-        m->options.owners = i % 2 == 0 ? PLUMB_OWNERS_RANK0 : PLUMB_OWNERS_SHARDED;
-        expect_same(m, rank_counts[i], hash, what);
-    }
-}
 
 START_TEST(groups)
 {
@@ -57,7 +22,7 @@ START_TEST(groups)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         m.micro_batches = shapes[i].micro_batches;
         m.options.groups = shapes[i].groups;
-        expect_invariant(&m, "groups");
+        invariance_expect(&m, "groups");
     }
 }
 END_TEST
@@ -76,27 +41,8 @@ START_TEST(pipelines)
             m.micro_batches = pipeline % 2 == 0 ? 8 : 12;
             m.options.groups = pipeline % 2 == 0 ? 4 : 0;
             m.unequal_samples = i == 0;
-            expect_invariant(&m, "pipelines");
+            invariance_expect(&m, "pipelines");
         }
-    }
-}
-END_TEST
-
-/* Large and small parameters by groups: slices, buckets of several, holders of straddled groups. */
-START_TEST(corrections)
-{
-    for (int correction = 1; correction <= (int)PLUMB_CORRECTION_PAPER_LOO_JENSEN; correction++) {
-        miniature m;
-        miniature_init(&m);
-        m.optimizer = correction % 2 == 0 ? PLUMB_OPTIMIZER_MUON : PLUMB_OPTIMIZER_ADAMW;
-        m.correction = (plumb_correction)correction;
-        m.noise_floor = correction == (int)PLUMB_CORRECTION_JACKKNIFE ? 1.0 : 0.0;
-        m.steps = 3;
-        m.micro_batches = correction % 3 == 0 ? 12 : 8;
-        m.options.groups = 4;
-        m.options.bucket_elements = 4096;
-        m.options.clip_norm = 2.0;
-        expect_invariant(&m, "corrections");
     }
 }
 END_TEST
@@ -111,32 +57,32 @@ START_TEST(orders_and_sizes)
     m.options.clip_norm = 0.5;
     m.polar = PLUMB_POLAR_POLAR_EXPRESS;
     char hash[33];
-    reference(&m, hash);
+    invariance_reference(&m, hash);
     m.order = MINIATURE_SCRAMBLED;
-    expect_same(&m, 5, hash, "scrambled");
+    invariance_expect_same(&m, 5, hash, "scrambled");
     m.own_memory = true;
     m.progress = true;
-    expect_same(&m, 4, hash, "own memory");
+    invariance_expect_same(&m, 4, hash, "own memory");
     m.order = MINIATURE_BY_PARAMETER;
     m.options.chunk_elements = 1000;
-    expect_same(&m, 3, hash, "chunks");
+    invariance_expect_same(&m, 3, hash, "chunks");
     m.options.bucket_elements = 4096;
-    expect_same(&m, 8, hash, "small buckets");
+    invariance_expect_same(&m, 8, hash, "small buckets");
     m.options.bucket_elements = 1 << 20;
     m.options.owners = PLUMB_OWNERS_RANK0;
     fault.window_bytes = 1;
-    expect_same(&m, 6, hash, "one lane");
+    invariance_expect_same(&m, 6, hash, "one lane");
     fault.window_bytes = 0;
     m.options.chunk_elements = 0;
     m.order = MINIATURE_ASCENDING;
-    expect_same(&m, 2, hash, "large buckets");
+    invariance_expect_same(&m, 2, hash, "large buckets");
     m.correction = PLUMB_CORRECTION_LOO;
     m.unequal_samples = false;
-    reference(&m, hash);
+    invariance_reference(&m, hash);
     m.order = MINIATURE_SCRAMBLED;
     m.own_memory = false;
-    expect_same(&m, 4, hash, "groups, scrambled");
-    expect_same(&m, 8, hash, "groups, scrambled");
+    invariance_expect_same(&m, 4, hash, "groups, scrambled");
+    invariance_expect_same(&m, 8, hash, "groups, scrambled");
 }
 END_TEST
 
@@ -145,14 +91,14 @@ START_TEST(a_wrong_order_is_caught)
     miniature m;
     miniature_init(&m);
     char hash[33];
-    reference(&m, hash);
+    invariance_reference(&m, hash);
     fault.order_depends_on_ranks = true;
     miniature_result result;
     miniature_run_on(3, &m, &result);
     fault.order_depends_on_ranks = false;
     test_all(result.status == PLUMB_OK);
     test_all(strcmp(result.hash, hash) != 0);
-    expect_same(&m, 3, hash, "after the fault");
+    invariance_expect_same(&m, 3, hash, "after the fault");
 }
 END_TEST
 
@@ -179,7 +125,6 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("invariance");
     test_add(suite, "groups", groups);
     test_add(suite, "pipelines", pipelines);
-    test_add(suite, "corrections", corrections);
     test_add(suite, "orders and sizes", orders_and_sizes);
     test_add(suite, "a wrong order is caught", a_wrong_order_is_caught);
     test_add(suite, "allreduce is close", allreduce_is_close);

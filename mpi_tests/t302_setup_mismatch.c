@@ -26,6 +26,9 @@ static const field handle_fields[] = {
     {"nominal_samples", offsetof(plumb_options, nominal_samples), false, false, 2.0},
     {"bucket_elements", offsetof(plumb_options, bucket_elements), false, true, 8192},
     {"chunk_elements", offsetof(plumb_options, chunk_elements), false, true, 8192},
+    {"average_weights", offsetof(plumb_options, average_weights), true, false, PLUMB_AVERAGE_EMA},
+    {"average_beta", offsetof(plumb_options, average_beta), false, false, 0.5},
+    {"average_from", offsetof(plumb_options, average_from), false, true, 3},
     {"replica_check", offsetof(plumb_options, replica_check), true, false, 99},
 };
 
@@ -41,6 +44,20 @@ static const field parameter_fields[] = {
     {"epsilon", offsetof(plumb_parameter_options, epsilon), false, false, 1e-9},
     {"weight_decay", offsetof(plumb_parameter_options, weight_decay), false, false, 0.3},
     {"nesterov", offsetof(plumb_parameter_options, nesterov), true, false, 0},
+    {"paper_mixing", offsetof(plumb_parameter_options, paper_mixing), false, false, 0.5},
+    {"paper_support_clip", offsetof(plumb_parameter_options, paper_support_clip), false, false,
+     4.0},
+    {"rho", offsetof(plumb_parameter_options, rho), false, false, 0.25},
+    {"clip", offsetof(plumb_parameter_options, clip), false, false, 2.0},
+    {"curvature_interval", offsetof(plumb_parameter_options, curvature_interval), true, false, 3},
+    {"exponent", offsetof(plumb_parameter_options, exponent), false, false, 0.5},
+    {"damping", offsetof(plumb_parameter_options, damping), false, false, 1e-3},
+    {"relative_damping", offsetof(plumb_parameter_options, relative_damping), false, false, 1e-3},
+    {"root_interval", offsetof(plumb_parameter_options, root_interval), true, false, 3},
+    {"root_failures", offsetof(plumb_parameter_options, root_failures), true, false, 7},
+    {"block_size", offsetof(plumb_parameter_options, block_size), false, true, 64},
+    {"grafting", offsetof(plumb_parameter_options, grafting), true, false, PLUMB_GRAFTING_SGD},
+    {"bias_correction", offsetof(plumb_parameter_options, bias_correction), true, false, 0},
 };
 enum {
     HANDLE_FIELDS = sizeof handle_fields / sizeof handle_fields[0],

@@ -31,7 +31,7 @@ static plumb_correction correction_named(const char *name)
 {
     int correction = PLUMB_CORRECTION_PAPER_LOO_JENSEN;
     while (correction > PLUMB_CORRECTION_NONE &&
-           strcmp(correction_find((plumb_correction)correction)->name, name) != 0) {
+           strcmp(correction_name((plumb_correction)correction), name) != 0) {
         correction--;
     }
     ck_assert(correction > PLUMB_CORRECTION_NONE || strcmp(name, "none") == 0);

@@ -66,6 +66,27 @@ START_TEST(derivatives)
 }
 END_TEST
 
+/* f / (1 + e + 2 e^2) by its parts, and at the ends of the range of floats. */
+START_TEST(corrected_inverse)
+{
+    static const double values[] = {1e-40, 1e-20, 0.3, 1.0, 40.0, 1e12, 1e38};
+    static const double epsilons[] = {1e-30, 1e-8, 0.1, 10.0};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        for (size_t j = 0; j < sizeof epsilons / sizeof epsilons[0]; j++) {
+            double v = values[i], epsilon = epsilons[j], d = sqrt(v) + epsilon;
+            double e = inverse_excess(0.1, sqrt(v) / d);
+            assert_near(inverse_corrected(0.1 * v * v, v, epsilon),
+                        1.0 / d / (1.0 + e + 2.0 * e * e), 1e-9, "corrected inverse");
+            assert_near(inverse_corrected(0.0, v, epsilon), 1.0 / d, 1e-9, "nothing to correct");
+            ck_assert(inverse_corrected(1e76, v, epsilon) >= 0.0);
+        }
+    }
+    ck_assert(isfinite(inverse_corrected(0.0, 0.0, 1e-30)));
+    assert_near(inverse_corrected(0.0, 0.0, 1e-8), 1e8, 1e-9, "v of 0");
+    ck_assert(inverse_corrected(1e-80, 0.0, 1e-8) >= 0.0);
+}
+END_TEST
+
 START_TEST(spread_is_safe)
 {
     ck_assert(inverse_spread(0.0, 0.0) == 0.0);
@@ -182,10 +203,11 @@ static double moment_of(const outcome *o, double about, int power)
 
 /* The statistics of one joint outcome. */
 typedef struct sample {
-    double probability, mean, second, variance, covariance, without[GROUPS];
+    double probability, mean, second, variance, covariance;
+    double first[GROUPS], others[GROUPS], variance_of_others[GROUPS]; /* of each fold */
 } sample;
 
-static sample sample_of(const outcome *o, statistics_family family, int number)
+static sample sample_of(const outcome *o, statistics_family family, int folds, int number)
 {
     float gradient[GROUPS], mean = 0.0f;
     const float *gradients[GROUPS];
@@ -202,53 +224,66 @@ static sample sample_of(const outcome *o, statistics_family family, int number)
     statistics_second(1, family, &mean, &sums, &s.second);
     statistics_variance(1, family, &mean, &sums, &s.variance);
     statistics_covariance(1, family, &mean, &sums, &s.covariance);
-    for (int k = 0; k < GROUPS; k++) {
-        statistics_second_without(1, family, &gradient[k], &mean, &sums, &s.without[k]);
+    for (int f = 0; f < folds; f++) {
+        statistics_fold fold;
+        statistics_fold_of(0, 1, family, folds, f, gradients, &mean, &fold);
+        s.first[f] = s.mean + fold.first[0] * folds / GROUPS;
+        statistics_of_others(1, family, folds, &mean, &sums, &fold, &s.others[f],
+                             &s.variance_of_others[f]);
     }
     return s;
 }
 
 /* Expectations over all joint outcomes. */
 typedef struct expectation {
-    double mean, second, second_square, product, variance, covariance, without;
+    double mean, second, second_square, product, variance, covariance;
+    double others, others_square, variance_of_others, crossed; /* of fold 0, the last with it */
 } expectation;
 
-static expectation expect(const outcome *o, statistics_family family)
+static expectation expect(const outcome *o, statistics_family family, int folds)
 {
     expectation e;
     memset(&e, 0, sizeof e);
     int outcomes = (int)pow(o->values, GROUPS);
     for (int number = 0; number < outcomes; number++) {
-        sample s = sample_of(o, family, number);
+        sample s = sample_of(o, family, folds, number);
         double left_out = 0.0;
-        for (int k = 0; k < GROUPS; k++) {
-            left_out += s.without[k] / GROUPS;
+        for (int f = 0; f < folds; f++) {
+            left_out += s.others[f] / folds;
         }
-        ck_assert_double_eq_tol(left_out, s.second, 1e-12);
+        if (folds == GROUPS) {
+            ck_assert_double_eq_tol(left_out, s.second, 1e-12);
+        }
         e.mean += s.probability * s.mean;
         e.second += s.probability * s.second;
         e.second_square += s.probability * s.second * s.second;
         e.product += s.probability * s.mean * s.second;
         e.variance += s.probability * s.variance;
         e.covariance += s.probability * s.covariance;
-        e.without += s.probability * s.without[0];
+        e.others += s.probability * s.others[0];
+        e.others_square += s.probability * s.others[0] * s.others[0];
+        e.variance_of_others += s.probability * s.variance_of_others[0];
+        e.crossed += s.probability * s.first[0] * s.others[0];
     }
     return e;
 }
 
-static void assert_statistics(const outcome *o, double noise_floor)
+static void assert_statistics(const outcome *o, int folds, double noise_floor)
 {
     statistics_family family = statistics_family_of(GROUPS, noise_floor);
-    expectation e = expect(o, family);
+    expectation e = expect(o, family, folds);
     double mean = moment_of(o, 0.0, 1);
     double variance = moment_of(o, mean, 2), third = moment_of(o, mean, 3);
     double target = mean * mean + family.noise_floor * variance;
     double bias = (1.0 - family.blend) * third / (GROUPS * GROUPS);
     assert_near(e.second, target, 1e-12, "second moment");
-    assert_near(e.without, target, 1e-12, "second moment of the others");
+    assert_near(e.others, target, 1e-12, "second moment of the others");
+    assert_near(e.crossed, mean * target, 1e-12, "product of a fold and its others");
     assert_near(e.covariance, e.product - e.mean * e.second + bias, 1e-12, "covariance");
     if (o == &normal || family.blend == 1.0) {
         assert_near(e.variance, e.second_square - e.second * e.second, 1e-12, "variance");
+        assert_near(e.variance_of_others, e.others_square - e.others * e.others, 1e-12,
+                    "variance of the others");
     }
 }
 
@@ -256,8 +291,10 @@ START_TEST(statistics)
 {
     static const double floors[] = {0.0, 1.0 / GROUPS, 0.4, 0.75, 1.0};
     for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++) {
-        assert_statistics(&normal, floors[i]);
-        assert_statistics(&skewed, floors[i]);
+        for (int folds = 2; folds <= GROUPS; folds += 2) {
+            assert_statistics(&normal, folds, floors[i]);
+            assert_statistics(&skewed, folds, floors[i]);
+        }
     }
 }
 END_TEST
@@ -265,8 +302,8 @@ END_TEST
 /* The plug-ins at both ends as they stand in the literature, written out. */
 START_TEST(statistics_at_both_ends)
 {
-    sample square_of_mean = sample_of(&normal, statistics_family_of(GROUPS, 0.0), 5);
-    sample mean_of_squares = sample_of(&normal, statistics_family_of(GROUPS, 1.0), 5);
+    sample square_of_mean = sample_of(&normal, statistics_family_of(GROUPS, 0.0), GROUPS, 5);
+    sample mean_of_squares = sample_of(&normal, statistics_family_of(GROUPS, 1.0), GROUPS, 5);
     double g[GROUPS] = {4.5, 1.5, -1.5, -1.5}, mean = 0.75, squares = 0.0, spread = 0.0;
     double variance = 0.0, covariance = 0.0;
     for (int k = 0; k < GROUPS; k++) {
@@ -294,6 +331,7 @@ int main(void)
 {
     Suite *suite = suite_create("correction theory");
     test_add(suite, "derivatives", derivatives);
+    test_add(suite, "corrected inverse", corrected_inverse);
     test_add(suite, "spread is safe", spread_is_safe);
     test_add(suite, "variance of averages", variance_of_averages);
     test_add(suite, "roots keep sign and range", roots_keep_sign_and_range);

@@ -58,8 +58,75 @@ START_TEST(wrong_combinations)
     assert_invalid(PLUMB_CORRECTION_JACKKNIFE, 0.5, PLUMB_ERROR_ARGUMENT, "needs noise_floor 1");
     assert_invalid(PLUMB_CORRECTION_MOMENT, 1.5, PLUMB_ERROR_ARGUMENT, "noise_floor");
     assert_invalid(PLUMB_CORRECTION_MOMENT, -0.5, PLUMB_ERROR_ARGUMENT, "noise_floor");
-    assert_invalid((plumb_correction)10, 0.0, PLUMB_ERROR_ARGUMENT, "correction");
+    assert_invalid(PLUMB_CORRECTION_SECOND_ORDER, 0.0, PLUMB_ERROR_UNSUPPORTED, "second-order");
+    assert_invalid(PLUMB_CORRECTION_PAPER_DIAGONAL, 0.0, PLUMB_ERROR_UNSUPPORTED, "paper-diagonal");
+    assert_invalid((plumb_correction)15, 0.0, PLUMB_ERROR_ARGUMENT, "correction");
     assert_invalid((plumb_correction)-1, 0.0, PLUMB_ERROR_ARGUMENT, "correction");
+}
+END_TEST
+
+/* One option beside a correction. */
+static void assert_option(plumb_correction correction, int folds, double mixing,
+                          double support_clip, plumb_status expected, const char *part)
+{
+    double noise_floor = correction == PLUMB_CORRECTION_JACKKNIFE ? 1.0 : 0.0;
+    plumb_parameter_options options = options_of(PLUMB_OPTIMIZER_ADAMW, correction, noise_floor);
+    options.folds = folds;
+    options.paper_mixing = mixing;
+    options.paper_support_clip = support_clip;
+    plumb_status status = optimizer_validate(&options, 4, 3);
+    if (expected != PLUMB_OK) {
+        assert_refused(status, expected, part);
+    }
+    ck_assert_int_eq(status, expected);
+}
+
+static bool splits_in_halves(int correction)
+{
+    return (correction >= PLUMB_CORRECTION_PAPER_CF &&
+            correction <= PLUMB_CORRECTION_PAPER_PRE_EMA) ||
+           correction == PLUMB_CORRECTION_PAPER_SYM;
+}
+
+START_TEST(options_of_other_corrections)
+{
+    const plumb_status no = PLUMB_ERROR_UNSUPPORTED;
+    for (int c = PLUMB_CORRECTION_NONE; c <= PLUMB_CORRECTION_PAPER_SYM; c++) {
+        plumb_correction correction = (plumb_correction)c;
+        bool has_folds = c == PLUMB_CORRECTION_LOO || c == PLUMB_CORRECTION_JACKKNIFE;
+        bool halves = splits_in_halves(c), mixes = halves && c != PLUMB_CORRECTION_PAPER_INV;
+        assert_option(correction, 2, 0.0, 0.0, has_folds ? PLUMB_OK : no, "folds");
+        assert_option(correction, 0, 0.5, 0.0, mixes ? PLUMB_OK : no, "paper_mixing");
+        assert_option(correction, 0, 0.0, 4.0, halves ? PLUMB_OK : no, "paper_support_clip");
+    }
+    assert_option(PLUMB_CORRECTION_LOO, 1, 0.0, 0.0, PLUMB_ERROR_ARGUMENT, "folds is 1");
+    assert_option(PLUMB_CORRECTION_LOO, -1, 0.0, 0.0, PLUMB_ERROR_ARGUMENT, "folds");
+    assert_option(PLUMB_CORRECTION_PAPER_CF, 0, 1.5, 0.0, PLUMB_ERROR_ARGUMENT, "paper_mixing");
+    assert_option(PLUMB_CORRECTION_PAPER_CF, 0, 0.0, -1.0, PLUMB_ERROR_ARGUMENT,
+                  "paper_support_clip");
+}
+END_TEST
+
+START_TEST(wrong_folds)
+{
+    plumb_parameter_options options = options_of(PLUMB_OPTIMIZER_ADAMW, PLUMB_CORRECTION_LOO, 0.0);
+    options.folds = 3;
+    ck_assert_int_eq(adamw()->validate_groups(&options, 6), PLUMB_OK);
+    assert_refused(adamw()->validate_groups(&options, 8), PLUMB_ERROR_ARGUMENT,
+                   "3 folds do not divide 8 groups");
+    options.folds = 8;
+    assert_refused(adamw()->validate_groups(&options, 4), PLUMB_ERROR_ARGUMENT,
+                   "8 folds do not divide 4 groups");
+    options.folds = 2;
+    ck_assert_int_eq(adamw()->validate_groups(&options, 4), PLUMB_OK);
+    assert_refused(adamw()->validate_groups(&options, 2), PLUMB_ERROR_ARGUMENT,
+                   "with 2 groups leaves 1, and the target of the second moment would change");
+    options.noise_floor = 1.0;
+    ck_assert_int_eq(adamw()->validate_groups(&options, 2), PLUMB_OK);
+    options.correction = PLUMB_CORRECTION_JACKKNIFE;
+    ck_assert_int_eq(adamw()->validate_groups(&options, 2), PLUMB_OK);
+    options.folds = 3;
+    assert_refused(adamw()->validate_groups(&options, 8), PLUMB_ERROR_ARGUMENT, "3 folds");
 }
 END_TEST
 
@@ -93,11 +160,14 @@ END_TEST
 
 START_TEST(wrong_groups)
 {
-    for (int c = PLUMB_CORRECTION_MOMENT; c <= PLUMB_CORRECTION_PAPER_LOO_JENSEN; c++) {
+    for (int c = PLUMB_CORRECTION_MOMENT; c <= PLUMB_CORRECTION_PAPER_SYM; c++) {
         double noise_floor = c == PLUMB_CORRECTION_JACKKNIFE ? 1.0 : 0.0;
         assert_wrong_groups((plumb_correction)c, noise_floor, 1, "there is 1");
     }
-    assert_wrong_groups(PLUMB_CORRECTION_LOO, 0.0, 2, "needs 3 groups or more");
+    assert_wrong_groups(PLUMB_CORRECTION_LOO, 0.0, 2, "pass noise_floor 1");
+    assert_wrong_groups(PLUMB_CORRECTION_LOO, 0.5, 2, "pass noise_floor 1");
+    assert_wrong_groups(PLUMB_CORRECTION_PAPER_SYM, 0.0, 2, "needs 4 groups or more");
+    assert_wrong_groups(PLUMB_CORRECTION_PAPER_SYM, 0.0, 5, "two halves");
     assert_wrong_groups(PLUMB_CORRECTION_PAPER_CF, 0.0, 5, "two halves");
     assert_wrong_groups(PLUMB_CORRECTION_PAPER_INV, 0.0, 7, "two halves");
     assert_wrong_groups(PLUMB_CORRECTION_PAPER_FULL, 0.0, 2, "needs 4 groups or more");
@@ -112,21 +182,27 @@ typedef struct expected_states {
     int least_groups;
     double noise_floor;
     const char *last; /* name of the last of the states ... */
-    int last_group;   /* ... and its group, with six groups */
+    int last_group;   /* ... and its group or fold, with six groups */
     int of_six;       /* number of states then */
+    int folds;
 } expected_states;
 
 static const expected_states expected[] = {
-    {PLUMB_CORRECTION_NONE, 1, 0, "second_moment", -1, 2},
-    {PLUMB_CORRECTION_MOMENT, 2, 0, "moment_covariance_root", -1, 4},
-    {PLUMB_CORRECTION_LOO, 3, 0, "second_moment_of_others", 5, 13},
-    {PLUMB_CORRECTION_JACKKNIFE, 2, 1, "second_moment", 5, 12},
-    {PLUMB_CORRECTION_PAPER_CF, 2, 0, "second_moment", -1, 2},
-    {PLUMB_CORRECTION_PAPER_INV, 4, 0, "second_moment", -1, 2},
-    {PLUMB_CORRECTION_PAPER_FULL, 4, 0, "second_moment", -1, 2},
-    {PLUMB_CORRECTION_PAPER_PRE_EMA, 4, 0, "second_moment", -1, 2},
-    {PLUMB_CORRECTION_PAPER_LOO, 2, 0, "second_moment", -1, 2},
-    {PLUMB_CORRECTION_PAPER_LOO_JENSEN, 2, 0, "second_moment", -1, 2},
+    {PLUMB_CORRECTION_NONE, 1, 0, "second_moment", -1, 2, 0},
+    {PLUMB_CORRECTION_MOMENT, 2, 0, "moment_covariance_root", -1, 4, 0},
+    {PLUMB_CORRECTION_LOO, 3, 0, "second_moment_deviation", 5, 19, 0},
+    {PLUMB_CORRECTION_LOO, 3, 0, "second_moment_deviation", 2, 10, 3},
+    {PLUMB_CORRECTION_LOO, 4, 0, "second_moment_deviation", 1, 7, 2},
+    {PLUMB_CORRECTION_LOO, 2, 1, "second_moment_deviation", 5, 19, 0},
+    {PLUMB_CORRECTION_JACKKNIFE, 2, 1, "second_moment", 5, 12, 0},
+    {PLUMB_CORRECTION_JACKKNIFE, 2, 1, "second_moment", 1, 4, 2},
+    {PLUMB_CORRECTION_PAPER_CF, 2, 0, "second_moment", -1, 2, 0},
+    {PLUMB_CORRECTION_PAPER_INV, 4, 0, "second_moment", -1, 2, 0},
+    {PLUMB_CORRECTION_PAPER_FULL, 4, 0, "second_moment", -1, 2, 0},
+    {PLUMB_CORRECTION_PAPER_PRE_EMA, 4, 0, "second_moment", -1, 2, 0},
+    {PLUMB_CORRECTION_PAPER_LOO, 2, 0, "second_moment", -1, 2, 0},
+    {PLUMB_CORRECTION_PAPER_LOO_JENSEN, 2, 0, "second_moment", -1, 2, 0},
+    {PLUMB_CORRECTION_PAPER_SYM, 4, 0, "second_moment", -1, 2, 0},
 };
 
 START_TEST(states)
@@ -134,6 +210,7 @@ START_TEST(states)
     const expected_states *e = &expected[_i];
     plumb_parameter_options options =
         options_of(PLUMB_OPTIMIZER_ADAMW, e->correction, e->noise_floor);
+    options.folds = e->folds;
     ck_assert_int_eq(optimizer_validate(&options, 4, 3), PLUMB_OK);
     ck_assert_int_eq(adamw()->validate_groups(&options, e->least_groups), PLUMB_OK);
     ck_assert_int_eq(adamw()->validate_groups(&options, 6), PLUMB_OK);
@@ -151,6 +228,7 @@ START_TEST(states_are_told_apart)
     const expected_states *e = &expected[_i];
     plumb_parameter_options options =
         options_of(PLUMB_OPTIMIZER_ADAMW, e->correction, e->noise_floor);
+    options.folds = e->folds;
     for (int i = 0; i < e->of_six; i++) {
         for (int j = 0; j < i; j++) {
             int left, right;
@@ -166,6 +244,8 @@ int main(void)
 {
     Suite *suite = suite_create("correction options");
     test_add(suite, "wrong combinations", wrong_combinations);
+    test_add(suite, "options of other corrections", options_of_other_corrections);
+    test_add(suite, "wrong folds", wrong_folds);
     test_add(suite, "other optimizers", other_optimizers);
     test_add(suite, "other pipelines", other_pipelines);
     test_add(suite, "wrong groups", wrong_groups);

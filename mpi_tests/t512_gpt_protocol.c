@@ -3,8 +3,10 @@
  * (seed, step, micro-batch) alone, and gradients handed over once each, from the head down.
  * ranks: serial
  */
+#include "support/gradient_sink.h"
 #include "support/reference_gpt_fixture.h"
 #include "support/test.h"
+#include "workload/gpt_model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -90,6 +92,54 @@ START_TEST(batches_are_functions_of_their_keys)
     ck_assert_double_le(fabs(p.g[1]->loss - three), 1e-5);
     ck_assert_double_gt(fabs(alone - three), 1e-4);
     fixture_reference_destroy(truth);
+    release(&p);
+}
+END_TEST
+
+/* Two models whose text differs in noise only; the second has it in every sequence. */
+static pair make_noisy(int sequences)
+{
+    pair p = make(sequences, sequences, 9, 9);
+    workload_options options = p.w[1]->options;
+    char message[512] = "";
+    options.data = p.data.path;
+    options.noise = 1.0;
+    fixture_gradients_destroy(p.g[1]);
+    workload_destroy(&p.w[1]);
+    ck_assert_int_eq(workload_create_gpt(&options, &p.w[1], message, sizeof message), 0);
+    p.g[1] = fixture_gradients_create(p.w[1]);
+    return p;
+}
+
+/* Noise is in the training text only, the same in inputs and targets, and the same in curvature. */
+START_TEST(noise_is_a_function_of_its_keys)
+{
+    enum { SEQUENCES = 3, ROWS = SEQUENCES * CONTEXT };
+    pair p = make_noisy(SEQUENCES);
+    const gpt *clean = (const gpt *)p.w[0], *noisy = (const gpt *)p.w[1];
+    unsigned char inputs[ROWS];
+    double loss[2], weight, correct;
+    ck_assert_int_eq(fixture_micro_batch(p.g[0], 2, 5), 0);
+    ck_assert_int_eq(fixture_micro_batch(p.g[1], 2, 5), 0);
+    ck_assert(!same_gradients(p.g[0], p.g[1]));
+    memcpy(inputs, noisy->state.inputs, ROWS);
+    for (int row = 0; row < ROWS; row += CONTEXT) {
+        ck_assert_mem_ne(clean->state.inputs + row, inputs + row, CONTEXT);
+        ck_assert_mem_eq(inputs + row + 1, noisy->state.targets + row, CONTEXT - 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(p.w[i]->kind->held_out(p.w[i], 1, &loss[i], &weight, &correct), 0);
+    }
+    ck_assert_double_eq(loss[0], loss[1]);
+    gradient_sink sink;
+    sink_init(&sink, p.w[1]);
+    workload_sink interface = {&sink, sink_destination, sink_complete, sink_breathe};
+    ck_assert_int_eq(p.w[1]->kind->curvature(p.w[1], 2, 5, &interface, &p.g[1]->result), 0);
+    sink_free(&sink);
+    ck_assert_mem_eq(inputs, noisy->state.inputs, ROWS);
+    ck_assert_int_eq(fixture_micro_batch(p.g[1], 2, 4), 0);
+    ck_assert_int_eq(fixture_micro_batch(p.g[1], 2, 5), 0);
+    ck_assert_mem_eq(inputs, noisy->state.inputs, ROWS);
     release(&p);
 }
 END_TEST
@@ -246,6 +296,7 @@ static void add_identity(Suite *suite)
     test_add(suite, "bits_do_not_depend_on_what_came_before",
              bits_do_not_depend_on_what_came_before);
     test_add(suite, "batches_are_functions_of_their_keys", batches_are_functions_of_their_keys);
+    test_add(suite, "noise_is_a_function_of_its_keys", noise_is_a_function_of_its_keys);
     test_add(suite, "initial_values_depend_on_the_seed", initial_values_depend_on_the_seed);
     test_add(suite, "initial_values_depend_on_the_parameter",
              initial_values_depend_on_the_parameter);

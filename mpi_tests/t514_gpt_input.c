@@ -5,6 +5,7 @@
 #include "support/reference_gpt_fixture.h"
 #include "support/test.h"
 
+#include <math.h>
 #include <string.h>
 
 static workload_options good(const char *path)
@@ -54,6 +55,25 @@ START_TEST(options_out_of_range)
     workload_options o = good(data.path);
     o.context = 1;
     expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--context 1 ", "2 to");
+    fixture_text_remove(&data);
+}
+END_TEST
+
+START_TEST(noise_out_of_range)
+{
+    fixture_text data = fixture_text_create(1000);
+    const double wrong[] = {-0.1, 1.0000001, 1e300, -INFINITY, INFINITY, NAN};
+    workload_options o = good(data.path);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        o.noise = wrong[i];
+        expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--noise", "range: 0 to 1");
+    }
+    for (o.noise = 0.0; o.noise <= 1.0; o.noise += 0.5) {
+        workload *w;
+        char message[512] = "";
+        ck_assert_int_eq(workload_create_gpt(&o, &w, message, sizeof message), 0);
+        workload_destroy(&w);
+    }
     fixture_text_remove(&data);
 }
 END_TEST
@@ -121,6 +141,7 @@ int main(void)
 {
     Suite *suite = suite_create("gpt_input");
     test_add(suite, "options_out_of_range", options_out_of_range);
+    test_add(suite, "noise_out_of_range", noise_out_of_range);
     test_add(suite, "width_not_divisible_by_heads", width_not_divisible_by_heads);
     test_add(suite, "missing_and_short_texts", missing_and_short_texts);
     test_add(suite, "the_shortest_text", the_shortest_text);

@@ -216,6 +216,8 @@ START_TEST(wrong_options)
     REFUSED(width, 65537, "--width");
     REFUSED(micro_batch_size, 0, "--micro-batch-size");
     REFUSED(micro_batch_size, (1 << 20) + 1, "--micro-batch-size");
+    REFUSED(noise, 0.2, "--noise is 0.2");
+    REFUSED(noise, (double)NAN, "--noise");
     REFUSED(data, NULL, "data");
     workload_options wrong = options_for(&f);
     wrong.data = "/nowhere";

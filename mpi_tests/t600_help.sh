@@ -46,17 +46,33 @@ alone 2 '--steps -3 is out of range' train --steps -3
 alone 2 '--steps 99999999999999999999999 is out of range' train --steps 99999999999999999999999
 alone 2 "--beta1 'x' is not a number" train --beta1 x
 alone 2 '--beta1 1 is out of range: from 0, below 1' train --beta1 1
-alone 2 "--optimizer 'adam' is none of sgd, adamw, muon" train --optimizer adam
+alone 2 "--optimizer 'adam' is none of sgd, adamw, muon, sophia, shampoo, soap" train --optimizer adam
+alone 2 "--correction 'wishard' is none of none, moment, .*, wishart" train --correction wishard
+alone 2 '--relative-damping 2 is out of range: from 0, to 1' train --relative-damping 2
 alone 2 '--data is missing' train --model gpt
 
 timeout 20 "$PLUMB" train --help >"$work/out"
-for name in model data layers width heads context optimizer pipeline polar learning-rate \
-    adamw-learning-rate beta1 beta2 epsilon weight-decay nesterov clip-norm schedule warm-up \
-    floor micro-batches micro-batch-size groups owners exchange steps seed run evaluate-every \
-    held-out-units on-nonfinite generate prompt temperature replica-check blas-threads progress \
-    json; do
+shared=(optimizer pipeline polar learning-rate adamw-learning-rate beta1 beta2 epsilon weight-decay
+    nesterov clip-norm correction noise-floor folds paper-mixing paper-support-clip rho clip
+    curvature-interval exponent damping relative-damping root-interval root-failures block-size
+    grafting bias-correction groups owners exchange)
+for name in model data layers width heads context noise "${shared[@]}" curvature probes schedule \
+    warm-up floor micro-batches micro-batch-size steps seed run initial-parameters \
+    save-parameters average-weights evaluate-every held-out-units on-nonfinite generate prompt \
+    temperature replica-check blas-threads progress json; do
     grep -q "^  --$name\>" "$work/out" || failed "train --help does not have --$name"
 done
+for heading in 'Model and data' Optimizer Correction Sophia 'Shampoo and SOAP' \
+    'Batch and exchange' Run Output; do
+    grep -qx "$heading" "$work/out" || failed "train --help has no heading $heading"
+done
+if timeout 20 "$PLUMB" replay --help >"$work/replay" 2>"$work/err"; then # not with WITH_HDF5=0
+    for name in gradients out "${shared[@]}" json; do
+        grep -q "^  --$name\>" "$work/replay" || failed "replay --help does not have --$name"
+    done
+    [ "$(awk 'length > 100' "$work/replay" | wc -l)" -eq 0 ] ||
+        failed 'the help of replay has lines over 100 columns'
+fi
 [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || failed 'the help has lines over 100 columns'
 
 # The reference has a row for every option of the help, and no other.

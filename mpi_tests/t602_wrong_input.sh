@@ -53,6 +53,36 @@ wrong 2 '--warm-up 6 is more than --steps 5' 2 "${gpt[@]}" --warm-up 6
 wrong 2 'allreduce' 2 "${gpt[@]}" --exchange allreduce --pipeline double-orthogonalise
 wrong 2 'unknown command' 2 trian
 
+# Corrections and curvature.
+adamw=("${gpt[@]}" --optimizer adamw)
+wrong 2 '--correction wishart: neither muon nor adamw, which updates what muon leaves' 2 \
+    "${gpt[@]}" --correction wishart
+wrong 2 '--correction second-order: adamw does not have it' 2 "${adamw[@]}" --correction second-order
+wrong 2 '--noise-floor needs --correction' 2 "${gpt[@]}" --noise-floor 1
+wrong 2 '--folds 3 does not divide the 4 --groups' 2 "${adamw[@]}" --correction loo --folds 3
+wrong 2 'needs 2 groups or more; there is 1' 2 "${adamw[@]}" --correction moment --groups 1
+wrong 2 'needs 2 groups or more; there is 1' 2 "${gpt[@]}" --optimizer sophia --correction moment --groups 1
+wrong 2 'needs 2 groups or more; there is 1' 2 "${gpt[@]}" --optimizer shampoo --correction second-order --groups 1
+wrong 2 'noise_floor' 2 "${adamw[@]}" --correction jackknife
+wrong 2 '--curvature hutchinson needs --model mlp' 2 "${gpt[@]}" --optimizer sophia \
+    --curvature hutchinson
+wrong 2 "--curvature 'fisher' is none of gauss-newton, hutchinson" 2 "${gpt[@]}" --curvature fisher
+wrong 2 '--probes 0 is out of range' 2 "${tiny_mlp[@]}" --data images --probes 0
+wrong 2 '--noise is of text' 2 "${tiny_mlp[@]}" --data images --noise 0.2
+wrong 2 '--noise 1.5 is out of range' 2 "${gpt[@]}" --noise 1.5
+
+# Averages.
+wrong 2 '--average-weights ema:1.5: BETA must be a number from 0, below 1' 2 "${gpt[@]}" \
+    --average-weights ema:1.5
+for beta in 1 -0.1 x '' nan 0.5x; do
+    wrong 2 "--average-weights ema:$beta: BETA" 2 "${gpt[@]}" --average-weights "ema:$beta"
+done
+for steps in 0 -1 6 x '' 2.5; do
+    wrong 2 "--average-weights tail:$steps: N must be a whole number from 1 to the 5 --steps" 2 \
+        "${gpt[@]}" --average-weights "tail:$steps"
+done
+wrong 2 "--average-weights 'swa' is none of none, ema:BETA, tail:N" 2 "${gpt[@]}" --average-weights swa
+
 [ ! -e runs ] || failed 'wrong input left a run directory behind'
 
 # A run directory that exists is not touched.

@@ -31,4 +31,18 @@ hashes=$(field skip/metrics.jsonl parameters_hash)
 [ "$(sed -n 4p <<<"$hashes")" != "$(sed -n 5p <<<"$hashes")" ] || failed 'no update after the skipped one'
 [ "$(field skip/summary.json steps_skipped)" = 1 ] || failed 'the summary does not count the skip'
 [ "$(field skip/summary.json status)" = '"completed"' ] || failed 'the skipping run is not completed'
+[ ! -e stop/parameters ] || failed 'the stopped run saved parameters'
+[ -e skip/parameters ] || failed 'the skipping run saved no parameters'
+
+# In the curvature of step 3, which is then still due in step 4.
+sophia=("${gpt[@]}" --optimizer sophia --curvature-interval 2)
+PLUMB_TEST_POISON=1:3:3:curvature ranks 2 "${sophia[@]}" --run sophia-stop
+expect_code 4 'sophia-stop'
+expect_line 'curvature.*rank 1.*micro-batch 3'
+PLUMB_TEST_POISON=1:3:3:curvature ranks 2 "${sophia[@]}" --run sophia-skip --on-nonfinite skip
+expect_code 0 'sophia-skip'
+[ "$(field sophia-skip/summary.json steps_skipped)" = 1 ] || failed 'not one step was skipped'
+[[ $(sed -n 4p sophia-skip/metrics.jsonl) == *'"skipped":true'* ]] || failed 'another step was skipped'
+PLUMB_TEST_POISON=1:2:3:curvature ranks 2 "${sophia[@]}" --run sophia-fine
+expect_code 0 'no curvature in step 2'
 finish

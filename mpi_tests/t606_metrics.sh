@@ -19,7 +19,7 @@ check_fields() {
 ranks 2 "${tiny_gpt[@]}" --data text --generate 12 --prompt 'the quick '
 expect_code 0 'gpt'
 run=runs/gpt-muon-1
-files=$(find $run -type f -printf '%f\n' | sort | tr '\n' ' ')
+files=$(find $run -maxdepth 1 -type f -printf '%f\n' | sort | tr '\n' ' ')
 [ "$files" = 'config.json metrics.jsonl summary.json ' ] || failed "files: $files"
 [ "$(field $run/metrics.jsonl step | tr '\n' ' ')" = '0 1 2 3 4 5 ' ] || failed 'steps are not 0 to 5'
 check_fields "$(sed -n 1p $run/metrics.jsonl)" step held_out_loss seconds parameters_hash
@@ -29,6 +29,8 @@ while read -r line; do
 done < <(tail -n +2 $run/metrics.jsonl)
 evaluated=$(grep held_out_loss $run/metrics.jsonl | field /dev/stdin step | tr '\n' ' ')
 [ "$evaluated" = '0 2 4 5 ' ] || failed "held-out loss after steps $evaluated"
+grep -q 'average\|clipped\|roots_failed' $run/metrics.jsonl $run/summary.json &&
+    failed 'numbers of what was not asked for'
 grep -q accuracy $run/metrics.jsonl && failed 'a language model has no accuracy'
 [ "$(field $run/metrics.jsonl parameters_hash | sort -u | wc -l)" -eq 6 ] || failed 'hashes repeat'
 [ "$(field $run/metrics.jsonl parameters_hash | grep -cx '"[0-9a-f]\{32\}"')" -eq 6 ] ||
@@ -54,6 +56,23 @@ ranks 2 "${tiny_gpt[@]}" --data text --json --progress always
 expect_code 0 'second run'
 cmp -s out runs/gpt-muon-2/summary.json || failed '--json does not print the summary'
 grep -q 'step 5/5  loss [0-9.]*  held-out [0-9.]*  [0-9]* tokens/s' err || failed 'no progress'
+
+# What only some optimizers and corrections count.
+ranks 2 "${tiny_gpt[@]}" --data text --optimizer sophia --correction moment --run sophia
+expect_code 0 sophia
+check_fields "$(sed -n 2p sophia/metrics.jsonl)" unclipped correction_clipped
+check_fields "$(tr -d '\n ' <sophia/summary.json)" unclipped correction_clipped curvature
+grep -q '^unclipped ' out || failed 'the table does not tell what share was not clipped'
+grep -q '^correction  *moment' out || failed 'the table does not tell the correction'
+ranks 2 "${tiny_gpt[@]}" --data text --optimizer soap --run soap
+expect_code 0 soap
+check_fields "$(sed -n 2p soap/metrics.jsonl)" roots_failed
+check_fields "$(tr -d '\n ' <soap/summary.json)" roots_failed
+[ "$(field soap/summary.json roots_failed)" = 0 ] || failed 'roots failed'
+ranks 2 "${tiny_gpt[@]}" --data text --optimizer adamw --correction paper-full --run published
+expect_code 0 published
+[ "$(grep -c '^plumb: warning: --correction paper-full .*changes the target' err)" -eq 1 ] ||
+    failed 'no warning, or more than one, of a published mode'
 
 # Run to run the same, to the bit.
 for name in loss held_out_loss learning_rate gradient_norm parameters_hash; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# plumb replay against other implementations: every recorded AdamW case to 2e-5 relative, at 1, 2
-# and 4 ranks and in both owner maps, bit for bit the same among these. And what the file of
+# plumb replay against other implementations: every recorded case to 2e-5 relative, at 1, 2 and 4
+# ranks and in both owner maps, bit for bit the same among these. And what the file of
 # gradients may look like: one step without the first dimension, doubles, compressed, samples.
 # ranks: serial
 # shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
@@ -64,6 +64,10 @@ against adamw_paper_full_post_ema adamw paper-full
 against adamw_paper_full_pre_ema_as_published adamw paper-pre-ema
 against adamw_paper_loo adamw paper-loo
 against adamw_paper_loo_jensen adamw paper-loo-jensen
+against sophia_paper_std sophia none
+against sophia_paper_full sophia paper-full
+against shampoo_paper_std shampoo none
+against shampoo_paper_full shampoo paper-diagonal
 
 # The comparison can fail: another rate is another trajectory.
 ranks 1 replay gradients.h5 --optimizer adamw --learning-rate 0.0101 --out other.h5
@@ -75,6 +79,20 @@ h5diff -q -p 2e-5 adamw.expected.h5 other.h5 /parameters/weight/values 2>/dev/nu
 everywhere muon '1 3' good.h5 --optimizer muon
 everywhere sgd '1 3' good.h5 --optimizer sgd --groups 2 --clip-norm 0.5
 everywhere moment '1 3' good.h5 --optimizer adamw --correction moment --groups 4
+
+
+# Curvature: of a matrix and a vector, in steps 0 and 2, with and without statistics of its groups.
+"$fixture" curvature curvature.h5
+everywhere sophia '1 3' curvature.h5 --optimizer sophia --curvature-interval 2
+everywhere sophia-moment '1 3' curvature.h5 --optimizer sophia --correction moment --groups 4
+everywhere shampoo '1 3' good.h5 --optimizer shampoo --correction wishart
+everywhere soap '1 3' good.h5 --optimizer soap --correction loo --groups 4 --folds 2
+h5diff -q sophia.h5 sophia-moment.h5 /parameters && failed 'the interval changes nothing'
+# Whoever does not need it ignores it.
+rm -f again.h5
+ranks 2 replay curvature.h5 --optimizer muon --out again.h5
+expect_code 0 'curvature that nobody needs'
+h5diff -q muon.h5 again.h5 /parameters || failed 'curvature that nobody needs changes values'
 
 # The same numbers in other forms give the same values.
 for kind in doubles big-endian compressed same-samples; do
@@ -89,6 +107,23 @@ done
 "$fixture" samples samples.h5
 everywhere weighted '1 3' samples.h5 --optimizer sgd --groups 2 --clip-norm 0.5
 h5diff -q sgd.h5 weighted.h5 /parameters && failed 'samples do not weigh'
+
+# Values that need a curvature: without the first dimension too.
+"$fixture" one-step-curvature one-step-curvature.h5
+rm -f again.h5
+ranks 2 replay one-step-curvature.h5 --optimizer sophia --json --out again.h5
+expect_code 0 one-step-curvature
+grep -q '"unclipped": ' out || failed 'the JSON does not tell what share was not clipped'
+
+# What a published mode does differently is said once.
+rm -f again.h5
+ranks 2 replay good.h5 --optimizer adamw --correction paper-cf --out again.h5
+expect_code 0 'a published mode'
+[ "$(grep -c '^plumb: warning: --correction paper-cf .*changes the target' err)" -eq 1 ] ||
+    failed 'no warning, or more than one, of a published mode'
+rm -f again.h5
+ranks 2 replay good.h5 --optimizer adamw --correction moment --out again.h5
+grep -q 'warning: --correction' err && failed 'a warning of a correction of ours'
 
 # One step without the first dimension; JSON for machines.
 "$fixture" one-step one-step.h5

@@ -42,6 +42,24 @@ refused 3 '0 samples in micro-batch 3, expected a positive number' zero-samples
 refused 3 '-2 samples in micro-batch 6, expected a positive number' negative-samples
 refused 3 'vector/initial_values is not 1 x 5' initial-shape
 refused 4 'initial_values holds NaN or Inf, first in row 0, column 3' initial-nan
+
+# Curvature, which sophia needs.
+lacking() {
+    "$fixture" "$3" "$3.h5" || failed "no fixture $3"
+    wrong "$1" "$2" 2 replay "$3.h5" --optimizer sophia --out values.h5
+}
+wrong 3 'good.h5: /parameters/layer.weight has no dataset curvature' 2 replay good.h5 \
+    --optimizer sophia --out values.h5
+lacking 3 '/parameters/vector has no dataset curvature, which the optimizer needs' curvature-missing
+lacking 3 'vector/curvature has not the shape of its gradients, 3 steps of 8' curvature-steps
+lacking 3 'vector/curvature has not the shape of its gradients, .* of 1 x 5' curvature-rows
+lacking 3 'vector/curvature has not the shape of its gradients' curvature-dimensions
+lacking 3 'vector/curvature does not hold floating-point numbers' curvature-integers
+lacking 4 'curvature-nan.h5, step 2: .*curvature.*vector.*micro-batch 4' curvature-nan
+"$fixture" curvature curvature.h5
+head -c $(($(stat -c %s curvature.h5) - 100)) curvature.h5 >cut.h5
+wrong 3 'cut.h5: truncated file' 2 replay cut.h5 --optimizer sophia --out values.h5
+
 refused 4 'nan.h5, step 2: .*vector.*micro-batch 4' nan
 refused 4 'overflow.h5, step 2: .*vector.*micro-batch 4' overflow
 
@@ -54,12 +72,24 @@ wrong 2 "--optimizer 'adam' is none of" 2 replay good.h5 --optimizer adam --out 
 wrong 2 "--correction 'all' is none of none, moment, loo" 2 "${replay[@]}" --correction all
 wrong 2 '8 micro-batches a step, less than the 9 ranks' 9 "${replay[@]}"
 wrong 2 '--groups 3 does not divide the 8 micro-batches' 2 "${replay[@]}" --groups 3
-wrong 2 '--correction moment corrects AdamW' 2 replay good.h5 --optimizer sgd \
+wrong 2 '--correction moment: sgd does not have it' 2 replay good.h5 --optimizer sgd \
     --correction moment --out values.h5
+wrong 2 '--correction wishart: adamw does not have it' 2 "${replay[@]}" --correction wishart
+wrong 2 '--correction wishart: neither soap nor adamw' 2 replay good.h5 --optimizer soap \
+    --correction wishart --out values.h5
+wrong 2 '--folds 3 does not divide the 8 groups' 2 "${replay[@]}" --correction loo --folds 3
+wrong 2 '--folds needs --correction' 2 "${replay[@]}" --folds 2
+wrong 2 '--paper-mixing needs --correction' 2 "${replay[@]}" --paper-mixing 0.5
+wrong 2 'exponent is 0.3, must be 0.25 or 0.5' 2 replay good.h5 --optimizer shampoo \
+    --exponent 0.3 --out values.h5
+wrong 2 '--rho -1 is out of range' 2 "${replay[@]}" --rho -1
+wrong 2 "--grafting 'muon' is none of none, adamw, sgd" 2 "${replay[@]}" --grafting muon
 wrong 2 'no --correction moment' 2 "${replay[@]}" --correction moment --exchange allreduce
 wrong 2 '--noise-floor needs --correction' 2 "${replay[@]}" --noise-floor 1
 wrong 2 'out of range: above 0' 2 "${replay[@]}" --learning-rate 0
 wrong 2 'group' 2 "${replay[@]}" --correction moment --groups 1
+wrong 2 'group' 2 replay curvature.h5 --optimizer sophia --correction moment --groups 1 \
+    --out values.h5
 "$fixture" samples samples.h5
 wrong 2 'samples' 2 replay samples.h5 --optimizer adamw --correction moment --out values.h5
 [ ! -e values.h5 ] || failed 'wrong input left a file of values behind'

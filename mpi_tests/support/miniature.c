@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "optim/optimizer.h"
 #include "support/test.h"
 
 enum { PARAMETERS = 6 };
@@ -31,6 +32,7 @@ void miniature_init(miniature *m)
     m->micro_batches = 8;
     m->steps = 4;
     m->order = MINIATURE_ASCENDING;
+    m->interval = 2;
 }
 
 typedef struct model {
@@ -43,22 +45,39 @@ static int64_t elements(int i)
     return shapes[i].rows * shapes[i].cols;
 }
 
+static plumb_optimizer optimizer_of(const miniature *m, int i)
+{
+    bool embedding = i == 0;
+    if (shapes[i].matrix || (embedding && m->optimizer == PLUMB_OPTIMIZER_SOPHIA)) {
+        return m->optimizer;
+    }
+    return i == 4 ? PLUMB_OPTIMIZER_SGD : PLUMB_OPTIMIZER_ADAMW;
+}
+
+static void correct(const miniature *m, plumb_parameter_options *options)
+{
+    const optimizer_kind *kind = optimizer_find(options->optimizer);
+    bool has_floor =
+        options->optimizer != PLUMB_OPTIMIZER_SOPHIA && options->optimizer != PLUMB_OPTIMIZER_MUON;
+    if (m->correction != PLUMB_CORRECTION_NONE && (kind->corrections >> m->correction & 1U) != 0) {
+        options->correction = m->correction;
+        options->noise_floor = has_floor ? m->noise_floor : 0.0;
+        options->folds = m->folds;
+    }
+}
+
 static plumb_status add_parameters(plumb *p, const miniature *m, model *w)
 {
     for (int i = 0; i < PARAMETERS; i++) {
         plumb_parameter_options options;
-        plumb_optimizer optimizer = shapes[i].matrix ? m->optimizer
-                                    : i == 4         ? PLUMB_OPTIMIZER_SGD
-                                                     : PLUMB_OPTIMIZER_ADAMW;
-        plumb_parameter_options_init(&options, sizeof options, optimizer);
+        plumb_parameter_options_init(&options, sizeof options, optimizer_of(m, i));
         options.polar = m->polar;
+        options.root_interval = m->interval;
+        options.curvature_interval = m->interval;
         if (shapes[i].matrix) {
             options.pipeline = m->pipeline;
         }
-        if (optimizer == PLUMB_OPTIMIZER_ADAMW) {
-            options.correction = m->correction;
-            options.noise_floor = m->noise_floor;
-        }
+        correct(m, &options);
         w->values[i] = malloc((size_t)elements(i) * sizeof(float));
         for (int64_t e = 0; e < elements(i); e++) {
             w->values[i][e] = test_value(1, (uint64_t)i, (uint64_t)e);
@@ -82,6 +101,17 @@ static void make_gradient(const model *w, int step, int64_t k, int i, float *gra
     }
 }
 
+/* Positive, but for a few elements, and unlike the gradient. */
+static plumb_status give_curvature(plumb *p, const model *w, int step, int64_t k, int i)
+{
+    for (int64_t e = 0; e < elements(i); e++) {
+        float noise =
+            test_value((uint64_t)step * 1000 + (uint64_t)k, (uint64_t)i + 50, (uint64_t)e);
+        w->gradient[e] = 0.9f + noise + 0.1f * w->values[i][e];
+    }
+    return plumb_accumulate_curvature(p, i, k, PLUMB_CURVATURE_DIAGONAL, 0.0, w->gradient);
+}
+
 static plumb_status give(plumb *p, const miniature *m, const model *w, int step, int64_t k, int i)
 {
     float *gradient = w->gradient;
@@ -92,6 +122,13 @@ static plumb_status give(plumb *p, const miniature *m, const model *w, int step,
     if (status == PLUMB_OK) {
         make_gradient(w, step, k, i, gradient);
         status = plumb_accumulate(p, i, k, gradient);
+    }
+    int due = 0;
+    if (status == PLUMB_OK) {
+        status = plumb_curvature_due(p, &due);
+    }
+    if (status == PLUMB_OK && due && optimizer_of(m, i) == PLUMB_OPTIMIZER_SOPHIA) {
+        status = give_curvature(p, w, step, k, i);
     }
     if (status == PLUMB_OK && m->progress) {
         status = plumb_progress(p);

@@ -17,10 +17,13 @@ typedef enum miniature_order {
 
 typedef struct miniature {
     plumb_options options;
-    plumb_optimizer optimizer; /* of the matrices; the rest is on AdamW and SGD */
+    plumb_optimizer optimizer; /* of the matrices, Sophia also of the embedding; the rest is on
+                                  AdamW and SGD */
     plumb_pipeline pipeline;
-    plumb_correction correction; /* of what is on AdamW */
-    double noise_floor;
+    plumb_correction correction; /* of the parameters whose optimizer knows it */
+    double noise_floor;          /* of those among them that have one */
+    int folds;                   /* likewise */
+    int interval;                /* of roots and of curvature */
     plumb_polar_method polar;
     int64_t micro_batches;
     int steps;

@@ -13,14 +13,14 @@
 #include "optim/optimizer.h"
 #include "support/test.h"
 
-enum { PROBLEM_MOST_GROUPS = 16, PROBLEM_MOST_STATES = 2 * PROBLEM_MOST_GROUPS + 1 };
+enum { PROBLEM_MOST_GROUPS = 16, PROBLEM_MOST_STATES = 3 * PROBLEM_MOST_GROUPS + 1 };
 
 typedef struct optimizer_problem {
     plumb_parameter_options options;
     int64_t rows, cols, count;
     int64_t updates; /* done */
     int groups;      /* G, where the optimizer wants them: set it with the options */
-    int64_t clipped;
+    optimizer_counts counts; /* of all updates so far */
     float *gradient, *values, *new_values, *scratch;
     float *group_gradients[PROBLEM_MOST_GROUPS];
     float *states[PROBLEM_MOST_STATES], *new_states[PROBLEM_MOST_STATES];
@@ -140,7 +140,7 @@ static inline plumb_status problem_update(optimizer_problem *p, double rate, int
     input.new_states = new_states;
     input.group_count = p->groups;
     input.groups = p->groups > 0 ? groups : NULL;
-    input.clipped = &p->clipped;
+    input.counts = &p->counts;
     input.scratch = kind->needs_scratch ? p->scratch + first : NULL;
     return kind->update(&input);
 }

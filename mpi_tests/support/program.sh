@@ -121,8 +121,9 @@ field() {
 # same RUN RUN: equal in all fields that do not measure time.
 same() {
     local name
-    for name in step loss held_out_loss held_out_accuracy learning_rate gradient_norm clip_factor \
-        parameters_hash; do
+    for name in step loss held_out_loss held_out_accuracy held_out_loss_average \
+        held_out_accuracy_average learning_rate gradient_norm clip_factor correction_clipped \
+        unclipped roots_failed parameters_hash; do
         [ "$(field "$1/metrics.jsonl" $name)" = "$(field "$2/metrics.jsonl" $name)" ] ||
             failed "$name differs between $1 and $2"
     done

@@ -2,6 +2,7 @@
  * `plumb bench`: how fast an engine is against the thing it stands on, in one process and in
  * turns. Absolute times mean little on a shared machine; the ratios are the result.
  */
+#include "app/bench_step.h"
 #include "app/blas_restart.h"
 #include "app/command.h"
 #include "app/options.h"
@@ -82,7 +83,8 @@ static const option_table table = {
     .usage = "plumb bench [gpt] [options]",
     .about = "Measures the gpt workload: model flops of forward and backward passes, "
              "6(12 L D^2 + V D) + 12 L T D a token, over the flops of square single-precision "
-             "products by the same BLAS kernel, in turns, on one core.",
+             "products by the same BLAS kernel, in turns, on one core. plumb bench step --help: "
+             "what corrections cost.",
 };
 
 static void print_table(const bench_options *o, const gpt_benchmark_result *result,
@@ -136,6 +138,9 @@ static void measure(const ranks *r, const bench_options *o, failure *f)
 
 int bench_command(int argc, char **argv)
 {
+    if (argc > 2 && strcmp(argv[2], "step") == 0) {
+        return bench_step_command(argc - 3, argv + 3, argv);
+    }
     failure f = {0, ""};
     bench_options options;
     bool given[ENTRY_COUNT] = {false};

@@ -18,6 +18,7 @@ int train_command(int argc, char **argv);
 int replay_command(int argc, char **argv);
 int info_command(int argc, char **argv);
 int bench_command(int argc, char **argv);
+int claims_command(int argc, char **argv);
 
 /* Where help, which every rank could print, is printed: once. NULL on other ranks. */
 FILE *command_help_stream(void);

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Numbers a unit has in the table that the ranks add up; behind it a mark: not all there. */
 enum { UNIT_LOSS, UNIT_WEIGHT, UNIT_CORRECT, UNIT_NUMBERS };
@@ -78,5 +79,44 @@ held_out evaluate(training *t)
     }
     free(table);
     t->totals.evaluation_seconds += MPI_Wtime() - began;
+    return result;
+}
+
+/* Puts the averages in the place of the parameters, which it keeps. False: there are none yet. */
+static bool take_averages(training *t)
+{
+    float *kept = t->plain_values;
+    for (int i = 0; i < t->workload->parameter_count; i++) {
+        const workload_parameter *p = &t->workload->parameters[i];
+        size_t count = (size_t)(p->rows * p->cols);
+        memcpy(kept, p->values, count * sizeof *kept);
+        kept += count;
+        plumb_status status = plumb_averaged_values(t->plumb, t->ids[i], p->values);
+        if (status == PLUMB_ERROR_ORDER && i == 0) {
+            return false; /* nothing was written */
+        }
+        failure_from_library(&t->failure, status, NULL);
+    }
+    return true;
+}
+
+static void take_back(training *t)
+{
+    const float *kept = t->plain_values;
+    for (int i = 0; i < t->workload->parameter_count; i++) {
+        const workload_parameter *p = &t->workload->parameters[i];
+        size_t count = (size_t)(p->rows * p->cols);
+        memcpy(p->values, kept, count * sizeof *kept);
+        kept += count;
+    }
+}
+
+held_out evaluate_average(training *t)
+{
+    held_out result = {NAN, NAN};
+    if (take_averages(t)) {
+        result = evaluate(t);
+        take_back(t);
+    }
     return result;
 }

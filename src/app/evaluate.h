@@ -13,6 +13,12 @@
  */
 held_out evaluate(training *t);
 
+/*
+ * The same of the averaged parameters (--average-weights), which take the place of the parameters
+ * for the time being. NaN also while no step counts for the average. Collective.
+ */
+held_out evaluate_average(training *t);
+
 /* Units that are evaluated: --held-out-units of them, or all. */
 int64_t evaluate_unit_count(const training *t);
 

@@ -5,6 +5,7 @@
  * Exit codes of build/plumb, on all ranks the same:
  *
  *     0    done
+ *     1    plumb claims: done, and a goal was missed
  *     2    usage: an unknown option, a value out of range, options that contradict each other or
  *          differ between ranks
  *     3    data or files: missing, unreadable, too short; the run directory exists; a full disk
@@ -20,6 +21,7 @@
 
 typedef enum exit_status {
     EXIT_OK = 0,
+    EXIT_GOAL = 1,
     EXIT_USAGE = 2,
     EXIT_DATA = 3,
     EXIT_NONFINITE = 4,

@@ -20,6 +20,7 @@ static const command commands[] = {
     {"replay", REPLAY_SUMMARY, replay_command},
     {"info", "show build, BLAS kernel, MPI, pinning, and warnings", info_command},
     {"bench", "measure engines against what they stand on", bench_command},
+    {"claims", "measure what the corrections do against what theory predicts", claims_command},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

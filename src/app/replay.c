@@ -43,15 +43,13 @@ static void check_recorded(replaying *r)
     const update_options *o = &r->options->update;
     const recorded_parameter *parameters = gradient_file_parameters(r->recorded);
     int64_t total = gradient_file_micro_batches(r->recorded);
-    bool adamw = false;
+    bool corrected = false;
     for (int i = 0; i < r->parameter_count; i++) {
         plumb_parameter_options options;
         update_options_parameter(o, replaying_is_matrix(&parameters[i]), &options);
-        adamw = adamw || options.optimizer == PLUMB_OPTIMIZER_ADAMW;
+        corrected = corrected || options.correction != PLUMB_CORRECTION_NONE;
     }
-    if (o->correction != PLUMB_CORRECTION_NONE && !adamw) {
-        failure_set(&r->failure, EXIT_USAGE, "--correction: AdamW updates none of the parameters");
-    }
+    update_options_check_corrected(o, corrected, &r->failure);
     if (total < r->ranks.count) {
         failure_set(&r->failure, EXIT_USAGE,
                     "%s has %" PRId64
@@ -63,12 +61,18 @@ static void check_recorded(replaying *r)
                     "--groups %" PRId64 " does not divide the %" PRId64 " micro-batches of %s",
                     o->groups, total, r->options->gradients);
     }
+    int64_t groups = o->groups > 0 ? o->groups : total;
+    if (o->folds > 0 && groups % o->folds != 0) {
+        failure_set(&r->failure, EXIT_USAGE,
+                    "--folds %" PRId64 " does not divide the %" PRId64 " groups", o->folds, groups);
+    }
 }
 
 static void open_recorded(replaying *r)
 {
     shared_error e = {0, ""};
-    gradient_file_open(&r->recorded, r->ranks.communicator, r->options->gradients, &e);
+    gradient_file_open(&r->recorded, r->ranks.communicator, r->options->gradients,
+                       update_options_needs_curvature(&r->options->update), &e);
     if (replaying_note(r, &e) != EXIT_OK) {
         return;
     }
@@ -81,6 +85,7 @@ static void allocate(replaying *r)
     const recorded_parameter *parameters = gradient_file_parameters(r->recorded);
     size_t count = (size_t)r->parameter_count;
     bool good = true;
+    int64_t largest = 0;
     r->ids = calloc(count, sizeof *r->ids);
     r->values = calloc(count, sizeof *r->values);
     r->steps = r->ranks.rank == 0 ? json_array() : NULL;
@@ -88,6 +93,11 @@ static void allocate(replaying *r)
         int64_t elements = parameters[i].rows * parameters[i].cols;
         r->values[i] = calloc((size_t)elements, sizeof *r->values[i]);
         good = r->values[i] != NULL;
+        largest = elements > largest ? elements : largest;
+    }
+    if (update_options_needs_curvature(&r->options->update)) {
+        r->curvature = malloc((size_t)largest * sizeof *r->curvature);
+        good = good && r->curvature != NULL;
     }
     if (!good || r->ids == NULL || r->values == NULL) {
         failure_set(&r->failure, EXIT_LIBRARY, "no memory for the parameters of %s",
@@ -219,6 +229,7 @@ static void take_down(replaying *r)
         free(r->values[i]);
     }
     free(r->values);
+    free(r->curvature);
     free(r->ids);
     json_decref(r->steps);
 }
@@ -228,6 +239,10 @@ static int replay(const replay_options *options, failure *f)
     replaying r = {.options = options, .failure = *f};
     char *setup = options_text(replay_option_table(), "replay", options);
     if (ranks_start(&r.ranks, setup, &r.failure) == EXIT_OK) {
+        char line[256];
+        if (r.ranks.rank == 0 && update_options_warning(&options->update, line, sizeof line)) {
+            log_line(NULL, PLUMB_LOG_WARNING, line);
+        }
         stop_signal_watch();
         set_up(&r);
         if (r.failure.code == EXIT_OK) {

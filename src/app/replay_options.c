@@ -16,7 +16,9 @@ static const option file_entries[] = {
      .unit = "FILE",
      .initial_note = "must be given; --gradients may be left out",
      .help = "HDF5 file of recorded gradients: /parameters/NAME/gradients [steps, K, rows, cols], "
-             "or [K, rows, cols] for one step."},
+             "or [K, rows, cols] for one step. sophia also needs /parameters/NAME/curvature of the "
+             "same shape: estimates of the Hessian's diagonal, read every --curvature-interval "
+             "steps; others ignore it."},
     {.name = "out",
      .kind = OPTION_TEXT,
      .offset = AT(out),
@@ -37,10 +39,7 @@ static const option output_entries[] = {
      .help = "Print JSON on standard output in place of the table."},
 };
 
-enum {
-    ENTRY_COUNT =
-        COUNT(file_entries) + OPTIMIZER_ENTRY_COUNT + EXCHANGE_ENTRY_COUNT + COUNT(output_entries)
-};
+enum { ENTRY_COUNT = COUNT(file_entries) + UPDATE_ENTRY_COUNT + COUNT(output_entries) };
 
 const option_table *replay_option_table(void)
 {
@@ -60,9 +59,11 @@ const option_table *replay_option_table(void)
     if (entries[0].name == NULL) {
         memcpy(entries, file_entries, sizeof file_entries);
         size_t n = COUNT(file_entries);
-        n += update_options_optimizer_entries(entries + n, AT(update));
+        for (int section = UPDATE_OPTIMIZER; section < UPDATE_EXCHANGE; section++) {
+            n += update_options_entries((update_section)section, entries + n, AT(update));
+        }
         option *exchange = entries + n;
-        n += update_options_exchange_entries(entries + n, AT(update));
+        n += update_options_entries(UPDATE_EXCHANGE, entries + n, AT(update));
         exchange->heading = exchange_heading;
         memcpy(entries + n, output_entries, sizeof output_entries);
     }
@@ -88,6 +89,5 @@ int replay_options_parse(replay_options *o, int argc, char **argv, bool *help, f
     if (options_parse(table, o, given, argc, argv, help, f) != EXIT_OK || *help) {
         return f->code;
     }
-    update_options_decide(&o->update);
-    return check(o, f);
+    return update_options_decide(&o->update, true, f) == EXIT_OK ? check(o, f) : f->code;
 }

@@ -20,17 +20,34 @@ static void print_line(int64_t step, const plumb_report *report, const char *has
     fflush(stdout);
 }
 
+/* The numbers of the report that mean something with these options. */
+static void add_report(const replaying *r, const plumb_report *report, json_t *line)
+{
+    const update_options *o = &r->options->update;
+    json_object_set_new(line, "gradient_norm", json_real(report->gradient_norm));
+    json_object_set_new(line, "clip_factor", json_real(report->clip_factor));
+    if (o->correction != PLUMB_CORRECTION_NONE) {
+        json_object_set_new(line, "correction_clipped", json_real(report->correction_clipped));
+    }
+    if (o->optimizer == PLUMB_OPTIMIZER_SOPHIA) {
+        json_object_set_new(line, "unclipped", json_real(report->unclipped));
+    }
+    if (o->optimizer == PLUMB_OPTIMIZER_SHAMPOO || o->optimizer == PLUMB_OPTIMIZER_SOAP) {
+        json_object_set_new(line, "roots_failed", json_integer(report->roots_failed));
+    }
+}
+
 void replay_report_step(replaying *r, int64_t step, const plumb_report *report, const char *hash)
 {
     if (!r->options->json) {
         print_line(step, report, hash);
         return;
     }
-    json_t *line = report == NULL
-                       ? json_pack("{s:I, s:s}", "step", (json_int_t)step, "parameters_hash", hash)
-                       : json_pack("{s:I, s:f, s:f, s:s}", "step", (json_int_t)step,
-                                   "gradient_norm", report->gradient_norm, "clip_factor",
-                                   report->clip_factor, "parameters_hash", hash);
+    json_t *line = json_pack("{s:I}", "step", (json_int_t)step);
+    if (report != NULL) {
+        add_report(r, report, line);
+    }
+    json_object_set_new(line, "parameters_hash", json_string(hash));
     json_array_append_new(r->steps, line);
 }
 

@@ -26,6 +26,17 @@ static void deliver(replaying *r, int parameter, int64_t step, int64_t micro_bat
     }
 }
 
+/* The same for its curvature, which the library copies. */
+static void deliver_curvature(replaying *r, int parameter, int64_t step, int64_t micro_batch)
+{
+    shared_error e = {0, ""};
+    gradient_file_read_curvature(r->recorded, parameter, step, micro_batch, r->curvature, &e);
+    if (replaying_note(r, &e) == EXIT_OK) {
+        note_library(r, plumb_accumulate_curvature(r->plumb, r->ids[parameter], micro_batch,
+                                                   PLUMB_CURVATURE_DIAGONAL, 0.0, r->curvature));
+    }
+}
+
 static void describe(replaying *r, int64_t first, int64_t count)
 {
     const double *samples = gradient_file_samples(r->recorded);
@@ -65,9 +76,14 @@ static bool run_step(replaying *r, int64_t step, plumb_report *report)
     }
     describe(r, first, count);
     /* After an error the rest is left out, which makes the step fail on every rank. */
+    int due = 0;
+    note_library(r, plumb_curvature_due(r->plumb, &due));
     for (int i = 0; i < r->parameter_count && r->failure.code == EXIT_OK; i++) {
         for (int64_t k = first; k < first + count && r->failure.code == EXIT_OK; k++) {
             deliver(r, i, step, k);
+            if (due != 0 && r->failure.code == EXIT_OK) {
+                deliver_curvature(r, i, step, k);
+            }
         }
     }
     status = plumb_end_step(r->plumb, r->options->update.learning_rate, report);

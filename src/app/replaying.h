@@ -19,10 +19,11 @@ typedef struct replaying {
     values_file *out;
     plumb *plumb;
     int parameter_count;
-    int *ids;       /* [parameter_count]: the library's ids */
-    float **values; /* [parameter_count][rows x cols] */
-    bool weighted;  /* micro-batches differ in samples */
-    json_t *steps;  /* at rank 0: what happened */
+    int *ids;         /* [parameter_count]: the library's ids */
+    float **values;   /* [parameter_count][rows x cols] */
+    float *curvature; /* of one micro-batch, room for the largest parameter; or NULL */
+    bool weighted;    /* micro-batches differ in samples */
+    json_t *steps;    /* at rank 0: what happened */
     int stop_signal;
     failure failure;
 } replaying;

@@ -65,6 +65,13 @@ static json_t *losses(const training *t)
         set_number(object, "held_out_accuracy", end.accuracy);
         set_number(object, "held_out_accuracy_last_evaluated", totals->last.accuracy);
     }
+    if (t->options->average != PLUMB_AVERAGE_NONE) {
+        held_out average = evaluated_at_end(t) ? totals->last_average : (held_out){NAN, NAN};
+        set_number(object, "held_out_loss_average", average.loss);
+        if (t->options->model == MODEL_MLP) {
+            set_number(object, "held_out_accuracy_average", average.accuracy);
+        }
+    }
     json_object_set_new(object, "held_out_step",
                         totals->held_out_step >= 0 ? json_integer(totals->held_out_step)
                                                    : json_null());
@@ -78,6 +85,9 @@ static json_t *phases(const training *t)
     const training_totals *totals = &t->totals;
     json_t *object = json_object();
     set_number(object, "gradients", totals->gradient_seconds);
+    if (training_clips_elements(t)) {
+        set_number(object, "curvature", totals->curvature_seconds);
+    }
     set_number(object, "exchange", totals->exchange_seconds);
     set_number(object, "update", totals->update_seconds);
     set_number(object, "evaluation", totals->evaluation_seconds);
@@ -91,6 +101,22 @@ static json_t *exchange(const training *t)
     set_count(object, "messages", t->totals.exchange_messages);
     set_number(object, "first_leg_ratio", t->totals.first_leg_ratio);
     set_number(object, "overlap", overlap(t));
+    return object;
+}
+
+/* What optimizers count, where the options make them count it. */
+static json_t *counts(const training *t)
+{
+    json_t *object = json_object();
+    if (training_corrects(t)) {
+        set_number(object, "correction_clipped", t->totals.correction_clipped_sum / updates(t));
+    }
+    if (training_clips_elements(t)) {
+        set_number(object, "unclipped", t->totals.unclipped_sum / updates(t));
+    }
+    if (training_takes_roots(t)) {
+        set_count(object, "roots_failed", t->totals.roots_failed);
+    }
     return object;
 }
 
@@ -115,6 +141,7 @@ static json_t *to_json(const training *t, const char *status, const char *reason
                units_per_second(t) * t->workload->flops_per_token);
     json_object_set_new(object, "phase_seconds", phases(t));
     json_object_set_new(object, "exchange", exchange(t));
+    json_object_update_new(object, counts(t));
     json_object_set_new(object, "parameters_hash", json_string(t->totals.parameters_hash));
     json_object_set_new(object, "sample", t->sample != NULL ? json_text(t->sample) : json_null());
     return object;
@@ -144,8 +171,10 @@ static void print_losses(const training *t)
     const training_totals *totals = &t->totals;
     int64_t step = totals->held_out_step;
     if (step >= 0) {
-        printf("held-out loss    %.4f untrained, %.4f at step %" PRId64 " (nats per %s)\n",
-               totals->initial.loss, totals->last.loss, step, t->workload->unit_name);
+        printf("held-out loss    %.4f %s, %.4f at step %" PRId64 " (nats per %s)\n",
+               totals->initial.loss,
+               t->options->initial_parameters == NULL ? "untrained" : "at the start",
+               totals->last.loss, step, t->workload->unit_name);
     } else {
         printf("held-out loss    not evaluated\n");
     }
@@ -153,7 +182,28 @@ static void print_losses(const training *t)
         printf("accuracy         %.2f %% untrained, %.2f %% at step %" PRId64 "\n",
                100 * totals->initial.accuracy, 100 * totals->last.accuracy, step);
     }
+    if (!isnan(totals->last_average.loss)) {
+        printf("... of averages  %.4f at step %" PRId64 " (%s)\n", totals->last_average.loss, step,
+               t->options->average_text);
+    }
     printf("training loss    %.4f first, %.4f last\n", totals->first_loss, totals->last_loss);
+}
+
+static void print_counts(const training *t)
+{
+    const training_totals *totals = &t->totals;
+    if (training_corrects(t)) {
+        printf("correction       %s, at its bound for %.3g %% of the elements\n",
+               train_option_word(t->options, "correction"),
+               100 * totals->correction_clipped_sum / updates(t));
+    }
+    if (training_clips_elements(t)) {
+        printf("unclipped        %.3g %% of the elements\n",
+               100 * totals->unclipped_sum / updates(t));
+    }
+    if (training_takes_roots(t)) {
+        printf("failed roots     %.0f\n", totals->roots_failed);
+    }
 }
 
 static void print_costs(const training *t)
@@ -163,10 +213,12 @@ static void print_costs(const training *t)
     progress_duration(totals->seconds, duration, sizeof duration);
     printf("speed            %.0f %ss/s, %.1f model Gflop/s over all ranks\n", units_per_second(t),
            t->workload->unit_name, units_per_second(t) * t->workload->flops_per_token * 1e-9);
-    printf("time             %s: gradients %.1f s, exchange %.1f s, updates %.1f s, evaluation "
-           "%.1f s\n",
-           duration, totals->gradient_seconds, totals->exchange_seconds, totals->update_seconds,
-           totals->evaluation_seconds);
+    printf("time             %s: gradients %.1f s, ", duration, totals->gradient_seconds);
+    if (training_clips_elements(t)) {
+        printf("curvature %.1f s, ", totals->curvature_seconds);
+    }
+    printf("exchange %.1f s, updates %.1f s, evaluation %.1f s\n", totals->exchange_seconds,
+           totals->update_seconds, totals->evaluation_seconds);
     printf("exchange         %.2f MB in %.0f messages a step, first leg %.2f times a plain sum's, "
            "overlap %.2f\n",
            totals->exchange_bytes / updates(t) * 1e-6, totals->exchange_messages / updates(t),
@@ -200,6 +252,7 @@ static void print_table(const training *t, const char *status, const char *reaso
     printf("steps            %" PRId64 " of %" PRId64 ", %s%s%s\n", t->totals.steps, o->steps,
            status, reason != NULL ? ": " : "", reason != NULL ? reason : "");
     print_losses(t);
+    print_counts(t);
     print_costs(t);
     printf("parameters hash  %s\n", t->totals.parameters_hash);
     printf("run directory    %s\n", t->directory.path);

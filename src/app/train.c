@@ -10,7 +10,9 @@
 #include "app/stop_signal.h"
 #include "app/summary.h"
 #include "app/train_config.h"
+#include "app/train_curvature.h"
 #include "app/train_loop.h"
+#include "app/train_parameters.h"
 #include "app/train_step.h"
 
 #include <inttypes.h>
@@ -43,7 +45,8 @@ static void create_workload(training *t)
                                 .heads = o->heads,
                                 .context = o->context,
                                 .micro_batch_size = o->micro_batch_size,
-                                .seed = (uint64_t)o->seed};
+                                .seed = (uint64_t)o->seed,
+                                .noise = o->noise};
     int code = o->model == MODEL_GPT
                    ? workload_create_gpt(&options, &t->workload, message, sizeof message)
                    : workload_create_mlp(&options, &t->workload, message, sizeof message);
@@ -58,6 +61,22 @@ static void create_workload(training *t)
     }
 }
 
+/* Memory for averages of the parameters and for curvature, if the options ask for them. */
+static void allocate_extras(training *t)
+{
+    int64_t count = 0;
+    for (int i = 0; i < t->workload->parameter_count; i++) {
+        count += t->workload->parameters[i].rows * t->workload->parameters[i].cols;
+    }
+    if (t->options->average != PLUMB_AVERAGE_NONE) {
+        t->plain_values = calloc((size_t)count, sizeof *t->plain_values);
+        if (t->plain_values == NULL) {
+            failure_set(&t->failure, EXIT_LIBRARY, "no memory for averages of the parameters");
+        }
+    }
+    train_curvature_allocate(t);
+}
+
 static void add_parameters(training *t)
 {
     size_t count = (size_t)t->workload->parameter_count;
@@ -67,6 +86,7 @@ static void add_parameters(training *t)
         failure_set(&t->failure, EXIT_LIBRARY, "no memory");
         return;
     }
+    bool corrected = false;
     for (size_t i = 0; i < count && t->failure.code == EXIT_OK; i++) {
         const workload_parameter *p = &t->workload->parameters[i];
         plumb_parameter_options options;
@@ -74,7 +94,9 @@ static void add_parameters(training *t)
         plumb_status status = plumb_add_parameter(t->plumb, p->name, p->rows, p->cols, p->values,
                                                   &options, &t->ids[i]);
         failure_from_library(&t->failure, status, t->plumb);
+        corrected = corrected || options.correction != PLUMB_CORRECTION_NONE;
     }
+    update_options_check_corrected(&t->options->update, corrected, &t->failure);
 }
 
 static void create_handle(training *t)
@@ -86,8 +108,19 @@ static void create_handle(training *t)
     plumb_status status = plumb_create(t->ranks.communicator, &options, &t->plumb);
     if (failure_from_library(&t->failure, status, NULL) == EXIT_OK) {
         add_parameters(t);
+        allocate_extras(t);
     }
     ranks_agree(&t->ranks, &t->failure);
+}
+
+/*
+ * The first step is begun here, where the library makes its plan and checks what depends on the
+ * groups: a run that cannot begin leaves no directory behind.
+ */
+static void begin_first_step(training *t)
+{
+    plumb_status status = plumb_begin_step(t->plumb, t->options->micro_batches);
+    t->step_open = failure_from_library(&t->failure, status, t->plumb) == EXIT_OK;
 }
 
 /* Rank 0's part of the setup; the others wait for its verdict. */
@@ -117,7 +150,13 @@ static void set_up(training *t)
         create_workload(t);
     }
     if (t->failure.code == EXIT_OK) {
+        train_parameters_load(t);
+    }
+    if (t->failure.code == EXIT_OK) {
         create_handle(t);
+    }
+    if (t->failure.code == EXIT_OK) {
+        begin_first_step(t);
     }
     if (t->failure.code == EXIT_OK && machine_gather(&t->machine, &t->ranks) != 0) {
         failure_set(&t->failure, EXIT_LIBRARY, "no memory");
@@ -159,6 +198,9 @@ static void write_summary(training *t)
     if (!failed && t->stop_signal == 0) {
         generate_sample(t);
     }
+    if (!failed) {
+        train_parameters_save(t);
+    }
     if (summary_write(t, status, reason, message, sizeof message) != 0) {
         failure_set(&t->failure, EXIT_DATA, "%s", message);
     }
@@ -171,7 +213,11 @@ static void run(training *t)
 {
     const train_options *o = t->options;
     if (t->ranks.rank == 0) {
+        char line[256];
         machine_warnings(&t->machine, false, training_warn, t);
+        if (update_options_warning(&o->update, line, sizeof line)) {
+            training_warn(t, line);
+        }
     }
     progress_start(&t->progress, (progress_mode)o->progress, t->ranks.rank == 0, o->steps,
                    t->workload->unit_name);
@@ -187,10 +233,12 @@ static void take_down(training *t)
     }
     ranks_agree(&t->ranks, &t->failure);
     plumb_destroy(&t->plumb);
+    train_curvature_free(t);
     workload_destroy(&t->workload);
     machine_free(&t->machine);
     free(t->ids);
     free(t->gradients);
+    free(t->plain_values);
     free(t->sample);
     if (t->failure.code == EXIT_OK && t->stop_signal != 0) {
         failure_set(&t->failure, EXIT_INTERRUPTED + t->stop_signal,
@@ -202,7 +250,7 @@ static void take_down(training *t)
 static int train(const train_options *options, failure *f)
 {
     training t = {.options = options, .failure = *f};
-    t.totals.initial = t.totals.last = (held_out){NAN, NAN};
+    t.totals.initial = t.totals.last = t.totals.last_average = (held_out){NAN, NAN};
     t.totals.held_out_step = -1;
     t.totals.first_loss = t.totals.last_loss = NAN;
     char *setup = options_text(train_option_table(), "train", options);

@@ -15,9 +15,12 @@ void train_config_handle(const train_options *o, plumb_options *options)
     update_options_handle(&o->update, options);
     options->nominal_samples = (double)o->micro_batch_size;
     options->replica_check = (int)o->replica_check;
+    options->average_weights = o->average;
+    options->average_beta = o->average_beta;
+    options->average_from = o->average_from;
 }
 
-/* Muon is for hidden matrices; gains and biases are not decayed. */
+/* Muon, Shampoo and SOAP are for hidden matrices; gains and biases are not decayed. */
 void train_config_parameter(const train_options *o, const workload_parameter *parameter,
                             plumb_parameter_options *options)
 {

@@ -3,6 +3,7 @@
  */
 #include "app/train_loop.h"
 #include "app/evaluate.h"
+#include "app/train_curvature.h"
 #include "app/train_step.h"
 
 #include "app/stop_signal.h"
@@ -69,6 +70,15 @@ static void note_report(training *t, const plumb_report *report, step_record *re
     line->exchange_seconds = report->exchange_seconds;
     line->update_seconds = report->update_seconds;
     line->overlap = report->overlap;
+    if (training_corrects(t)) {
+        line->correction_clipped = report->correction_clipped;
+    }
+    if (training_clips_elements(t)) {
+        line->unclipped = report->unclipped;
+    }
+    if (training_takes_roots(t)) {
+        line->roots_failed = (double)report->roots_failed;
+    }
     totals->first_loss = isnan(totals->first_loss) ? report->loss : totals->first_loss;
     totals->last_loss = report->loss;
     totals->exchange_seconds += report->exchange_seconds;
@@ -77,25 +87,40 @@ static void note_report(training *t, const plumb_report *report, step_record *re
     totals->exchange_messages += (double)report->exchange_messages;
     totals->first_leg_ratio = report->first_leg_ratio;
     totals->overlap_sum += report->overlap;
+    totals->correction_clipped_sum += report->correction_clipped;
+    totals->unclipped_sum += report->unclipped;
+    totals->roots_failed += (double)report->roots_failed;
+}
+
+static metrics_line empty_line(int64_t step)
+{
+    return (metrics_line){.step = step,
+                          .loss = NAN,
+                          .held_out_loss = NAN,
+                          .held_out_accuracy = NAN,
+                          .held_out_loss_average = NAN,
+                          .held_out_accuracy_average = NAN,
+                          .gradient_norm = NAN,
+                          .clip_factor = NAN,
+                          .correction_clipped = NAN,
+                          .unclipped = NAN,
+                          .roots_failed = NAN,
+                          .exchange_bytes = NAN,
+                          .exchange_seconds = NAN,
+                          .update_seconds = NAN,
+                          .overlap = NAN};
 }
 
 /* One update, or none: record->dropped, record->line.skipped and t->failure tell. */
 static void update(training *t, int64_t step, const plumb_schedule *schedule, step_record *record)
 {
     double began = MPI_Wtime();
-    record->line = (metrics_line){.step = step + 1,
-                                  .trained = true,
-                                  .loss = NAN,
-                                  .held_out_loss = NAN,
-                                  .held_out_accuracy = NAN,
-                                  .gradient_norm = NAN,
-                                  .clip_factor = NAN,
-                                  .exchange_bytes = NAN,
-                                  .exchange_seconds = NAN,
-                                  .update_seconds = NAN,
-                                  .overlap = NAN};
+    record->line = empty_line(step + 1);
+    record->line.trained = true;
     plumb_schedule_rate(schedule, step, &record->line.learning_rate);
-    plumb_status status = plumb_begin_step(t->plumb, t->options->micro_batches);
+    plumb_status status =
+        t->step_open ? PLUMB_OK : plumb_begin_step(t->plumb, t->options->micro_batches);
+    t->step_open = false;
     if (status != PLUMB_OK) {
         failure_from_library(&t->failure, status, t->plumb);
         record->dropped = true;
@@ -103,6 +128,9 @@ static void update(training *t, int64_t step, const plumb_schedule *schedule, st
     }
     train_step_gradients(t, step);
     t->totals.gradient_seconds += MPI_Wtime() - began;
+    if (t->failure.code == EXIT_OK) {
+        train_curvature_estimates(t, step);
+    }
     plumb_report report = {.size = sizeof report};
     status = plumb_end_step(t->plumb, record->line.learning_rate, &report);
     if (status != PLUMB_OK) {
@@ -121,6 +149,16 @@ static bool evaluation_is_due(const training *t, int64_t step)
     return step == t->options->steps || (every > 0 && step % every == 0);
 }
 
+/* The same with the averaged parameters, once there are some. */
+static void add_average_evaluation(training *t, metrics_line *line)
+{
+    bool classifies = t->options->model == MODEL_MLP;
+    held_out result = evaluate_average(t);
+    t->totals.last_average = result;
+    line->held_out_loss_average = result.loss;
+    line->held_out_accuracy_average = classifies ? result.accuracy : NAN;
+}
+
 /* Held-out loss of the model as it is, into the line and the totals. */
 static void add_evaluation(training *t, metrics_line *line)
 {
@@ -136,6 +174,9 @@ static void add_evaluation(training *t, metrics_line *line)
     }
     t->totals.last = result;
     t->totals.held_out_step = line->step;
+    if (t->options->average != PLUMB_AVERAGE_NONE) {
+        add_average_evaluation(t, line);
+    }
 }
 
 /* Writes the line at rank 0, then all ranks agree on failures and signals. */
@@ -165,7 +206,7 @@ static void finish_line(training *t, metrics_line *line)
 /* Line 0: the untrained model. */
 static void begin(training *t)
 {
-    metrics_line line = {.step = 0, .held_out_loss = NAN, .held_out_accuracy = NAN, .loss = NAN};
+    metrics_line line = empty_line(0);
     add_evaluation(t, &line);
     finish_line(t, &line);
 }

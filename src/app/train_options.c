@@ -2,255 +2,10 @@
  * The options of `plumb train` and what they mean together; see train_options.h.
  */
 #include "app/train_options.h"
-#include "app/progress.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
-
-static const char *const models[] = {"gpt", "mlp", NULL};
-static const char *const schedules[] = {"constant", "cosine", NULL};
-static const char *const nonfinite[] = {"stop", "skip", NULL};
-
-#define MOST_STEPS 1e9
-#define MOST_BATCHES 1e6
-#define AT(member) offsetof(train_options, member)
-
-static const option model_entries[] = {
-    {.heading = "Model and data",
-     .name = "model",
-     .kind = OPTION_CHOICE,
-     .offset = AT(model),
-     .initial = "gpt",
-     .choices = models,
-     .help = "What is trained: a byte-level GPT on a text file, or a perceptron on images."},
-    {.name = "data",
-     .kind = OPTION_TEXT,
-     .offset = AT(data),
-     .unit = "PATH",
-     .initial_note = "gpt: must be given; mlp: /usr/share/datasets/fashion-mnist",
-     .help = "gpt: any file, its last tenth is held out; mlp: the folder of IDX files."},
-    {.name = "layers",
-     .kind = OPTION_INTEGER,
-     .offset = AT(layers),
-     .unit = "N",
-     .initial_note = "gpt: 4; mlp: 2",
-     .lowest = 1,
-     .highest = 1000,
-     .help = "Transformer blocks, or hidden layers."},
-    {.name = "width",
-     .kind = OPTION_INTEGER,
-     .offset = AT(width),
-     .unit = "N",
-     .initial_note = "256",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "Of the residual stream, or of a hidden layer."},
-    {.name = "heads",
-     .kind = OPTION_INTEGER,
-     .offset = AT(heads),
-     .unit = "N",
-     .initial_note = "width / 64, or the nearest smaller divisor of the width",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "gpt: attention heads; must divide the width."},
-    {.name = "context",
-     .kind = OPTION_INTEGER,
-     .offset = AT(context),
-     .unit = "TOKENS",
-     .initial_note = "256",
-     .lowest = 1,
-     .highest = 1048576,
-     .help = "gpt: length of a sequence, in bytes of text."},
-};
-
-static const option schedule_entries[] = {
-    {.name = "schedule",
-     .kind = OPTION_CHOICE,
-     .offset = AT(schedule),
-     .initial = "cosine",
-     .choices = schedules,
-     .help = "Course of both rates after the warm-up."},
-    {.name = "warm-up",
-     .kind = OPTION_INTEGER,
-     .offset = AT(warm_up),
-     .unit = "STEPS",
-     .initial_note = "a tenth of the steps, at most 100",
-     .lowest = 0,
-     .highest = MOST_STEPS,
-     .help = "Steps in which the rates rise to their peak."},
-    {.name = "floor",
-     .kind = OPTION_REAL,
-     .offset = AT(floor),
-     .unit = "FRACTION",
-     .initial = "0.1",
-     .lowest = 0,
-     .highest = 1,
-     .help = "Rate at the end of the cosine, as a fraction of the peak."},
-};
-
-static const option batch_entries[] = {
-    {.heading = "Batch and exchange",
-     .name = "micro-batches",
-     .kind = OPTION_INTEGER,
-     .offset = AT(micro_batches),
-     .unit = "K",
-     .initial = "8",
-     .lowest = 1,
-     .highest = MOST_BATCHES,
-     .help = "Micro-batches of a step, over all ranks; at least one for each rank."},
-    {.name = "micro-batch-size",
-     .kind = OPTION_INTEGER,
-     .offset = AT(micro_batch_size),
-     .unit = "N",
-     .initial_note = "gpt: 4; mlp: 32",
-     .lowest = 1,
-     .highest = MOST_BATCHES,
-     .help = "Sequences or images of a micro-batch."},
-};
-
-static const option run_entries[] = {
-    {.heading = "Run",
-     .name = "steps",
-     .kind = OPTION_INTEGER,
-     .offset = AT(steps),
-     .unit = "N",
-     .initial = "1000",
-     .lowest = 1,
-     .highest = MOST_STEPS,
-     .help = "Updates."},
-    {.name = "seed",
-     .kind = OPTION_INTEGER,
-     .offset = AT(seed),
-     .unit = "N",
-     .initial = "1",
-     .lowest = 0,
-     .highest = 9e15,
-     .help = "Key of initial values, batches and generated text."},
-    {.name = "run",
-     .kind = OPTION_TEXT,
-     .offset = AT(run),
-     .unit = "DIR",
-     .initial_note = "runs/MODEL-OPTIMIZER-N, N the first that is free",
-     .help = "Folder for config.json, metrics.jsonl and summary.json; must not exist yet."},
-    {.name = "evaluate-every",
-     .kind = OPTION_INTEGER,
-     .offset = AT(evaluate_every),
-     .unit = "STEPS",
-     .initial = "100",
-     .lowest = 0,
-     .highest = MOST_STEPS,
-     .help = "Held-out loss every so many steps; always before the first and after the last."},
-    {.name = "held-out-units",
-     .kind = OPTION_INTEGER,
-     .offset = AT(held_out_units),
-     .unit = "N",
-     .initial = "0",
-     .lowest = 0,
-     .highest = 1e9,
-     .help = "Held-out windows of text or blocks of images that are evaluated, evenly spaced; 0: "
-             "all."},
-    {.name = "on-nonfinite",
-     .kind = OPTION_CHOICE,
-     .offset = AT(on_nonfinite),
-     .initial = "stop",
-     .choices = nonfinite,
-     .help = "After NaN or Inf: stop the run, or skip the update and go on with the next batch."},
-    {.name = "generate",
-     .kind = OPTION_INTEGER,
-     .offset = AT(generate),
-     .unit = "BYTES",
-     .initial = "0",
-     .lowest = 0,
-     .highest = 1e6,
-     .help = "gpt: text to generate at the end."},
-    {.name = "prompt",
-     .kind = OPTION_TEXT,
-     .offset = AT(prompt),
-     .unit = "TEXT",
-     .initial = "\n",
-     .initial_note = "a newline",
-     .help = "gpt: what the generated text continues."},
-    {.name = "temperature",
-     .kind = OPTION_REAL,
-     .offset = AT(temperature),
-     .unit = "X",
-     .initial = "0.8",
-     .lowest = 0.01,
-     .highest = 100,
-     .help = "gpt: of the generated text; 1 samples the model's own distribution."},
-    {.name = "replica-check",
-     .kind = OPTION_INTEGER,
-     .offset = AT(replica_check),
-     .unit = "STEPS",
-     .initial = "100",
-     .highest = 1e9,
-     .bound = "replica_check",
-     .help = "Compare the parameters of all ranks by hash that often; 0: never."},
-    {.name = "blas-threads",
-     .kind = OPTION_INTEGER,
-     .offset = AT(blas_threads),
-     .unit = "N",
-     .initial = "1",
-     .lowest = 1,
-     .highest = 1024,
-     .help = "BLAS threads a rank; bits are promised for 1."},
-    {.heading = "Output",
-     .name = "progress",
-     .kind = OPTION_CHOICE,
-     .offset = AT(progress),
-     .initial = "auto",
-     .choices = progress_modes,
-     .help = "On standard error. auto: if rank 0's standard error is a terminal (under mpirun it "
-             "seldom is: always then prints lines)."},
-    {.name = "json",
-     .kind = OPTION_FLAG,
-     .offset = AT(json),
-     .help = "Print summary.json's text on standard output in place of the table."},
-};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-enum {
-    ENTRY_COUNT = COUNT(model_entries) + OPTIMIZER_ENTRY_COUNT + COUNT(schedule_entries) +
-                  COUNT(batch_entries) + EXCHANGE_ENTRY_COUNT + COUNT(run_entries)
-};
-
-static size_t append(option *to, const option *from, size_t count)
-{
-    memcpy(to, from, count * sizeof *to);
-    return count;
-}
-
-const option_table *train_option_table(void)
-{
-    static option entries[ENTRY_COUNT];
-    static const option_table table = {
-        .options = entries,
-        .count = ENTRY_COUNT,
-        .usage = "[mpirun -np P] plumb train --data PATH [options]",
-        .about =
-            "Trains a model on P ranks. The gradients of K micro-batches are averaged, then\n"
-            "orthogonalised (muon) at their owners; the parameters are equal to the bit for every\n"
-            "number of ranks. Leaves a run directory with config.json, metrics.jsonl and\n"
-            "summary.json.",
-    };
-    if (entries[0].name == NULL) {
-        size_t n = append(entries, model_entries, COUNT(model_entries));
-        n += update_options_optimizer_entries(entries + n, AT(update));
-        n += append(entries + n, schedule_entries, COUNT(schedule_entries));
-        n += append(entries + n, batch_entries, COUNT(batch_entries));
-        n += update_options_exchange_entries(entries + n, AT(update));
-        append(entries + n, run_entries, COUNT(run_entries));
-    }
-    return &table;
-}
-
-const char *train_option_word(const train_options *options, const char *name)
-{
-    const option_table *table = train_option_table();
-    const option *o = &table->options[option_index(table, name)];
-    return o->choices[*(const int *)((const char *)options + o->offset)];
-}
 
 int64_t train_options_groups(const train_options *o)
 {
@@ -299,7 +54,58 @@ static void decide_run(train_options *o)
     choose_integer(&o->warm_up, tenth < 100 ? tenth : 100);
 }
 
-static int check(const train_options *o, failure *f)
+/* ema:BETA */
+static int decide_moving_average(train_options *o, const char *text, failure *f)
+{
+    plumb_bounds bounds = {0, 1, 0, 1};
+    char *end;
+    double beta = strtod(text, &end);
+    plumb_option_bounds("average_beta", &bounds);
+    if (end == text || *end != '\0' || !(beta >= bounds.lowest && beta < bounds.highest)) {
+        return failure_set(f, EXIT_USAGE,
+                           "--average-weights ema:%s: BETA must be a number from %g, below %g",
+                           text, bounds.lowest, bounds.highest);
+    }
+    o->average = PLUMB_AVERAGE_EMA;
+    o->average_beta = beta;
+    return EXIT_OK;
+}
+
+/* tail:N */
+static int decide_tail(train_options *o, const char *text, failure *f)
+{
+    char *end;
+    long long steps = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || steps < 1 || steps > o->steps) {
+        return failure_set(f, EXIT_USAGE,
+                           "--average-weights tail:%s: N must be a whole number from 1 to the "
+                           "%" PRId64 " --steps",
+                           text, o->steps);
+    }
+    o->average = PLUMB_AVERAGE_TAIL;
+    o->average_from = o->steps - steps;
+    return EXIT_OK;
+}
+
+static int decide_average(train_options *o, failure *f)
+{
+    const char *text = o->average_text;
+    o->average = PLUMB_AVERAGE_NONE;
+    o->average_beta = 0.0;
+    o->average_from = 0;
+    if (strncmp(text, "ema:", 4) == 0) {
+        return decide_moving_average(o, text + 4, f);
+    }
+    if (strncmp(text, "tail:", 5) == 0) {
+        return decide_tail(o, text + 5, f);
+    }
+    return strcmp(text, "none") == 0
+               ? EXIT_OK
+               : failure_set(f, EXIT_USAGE,
+                             "--average-weights '%s' is none of none, ema:BETA, tail:N", text);
+}
+
+static int check_model(const train_options *o, failure *f)
 {
     if (o->data == NULL) {
         return failure_set(f, EXIT_USAGE, "--data is missing: the text file to train on");
@@ -308,6 +114,33 @@ static int check(const train_options *o, failure *f)
         return failure_set(f, EXIT_USAGE,
                            "--width %" PRId64 " is not divisible by --heads %" PRId64, o->width,
                            o->heads);
+    }
+    if (o->model == MODEL_GPT && o->curvature == CURVATURE_HUTCHINSON) {
+        return failure_set(f, EXIT_USAGE,
+                           "--curvature hutchinson needs --model mlp: gpt has no products with its "
+                           "Hessian");
+    }
+    if (o->model == MODEL_MLP && o->noise > 0) {
+        return failure_set(f, EXIT_USAGE, "--noise is of text: --model mlp has none");
+    }
+    return EXIT_OK;
+}
+
+static int check_folds(const train_options *o, failure *f)
+{
+    int64_t groups = train_options_groups(o);
+    if (o->update.folds > 0 && groups % o->update.folds != 0) {
+        return failure_set(f, EXIT_USAGE,
+                           "--folds %" PRId64 " does not divide the %" PRId64 " --groups",
+                           o->update.folds, groups);
+    }
+    return EXIT_OK;
+}
+
+static int check(const train_options *o, failure *f)
+{
+    if (check_model(o, f) != EXIT_OK) {
+        return f->code;
     }
     if (o->update.groups > 0 && o->micro_batches % o->update.groups != 0) {
         return failure_set(f, EXIT_USAGE,
@@ -321,7 +154,7 @@ static int check(const train_options *o, failure *f)
     if (o->run != NULL && o->run[0] == '\0') {
         return failure_set(f, EXIT_USAGE, "--run '' is not a folder");
     }
-    return update_options_check(&o->update, f);
+    return update_options_check(&o->update, f) == EXIT_OK ? check_folds(o, f) : f->code;
 }
 
 int train_options_check_ranks(const train_options *o, int ranks, failure *f)
@@ -337,13 +170,15 @@ int train_options_check_ranks(const train_options *o, int ranks, failure *f)
 
 int train_options_parse(train_options *o, int argc, char **argv, bool *help, failure *f)
 {
-    bool given[ENTRY_COUNT] = {false};
+    bool given[TRAIN_ENTRY_COUNT] = {false};
     options_set_defaults(train_option_table(), o);
     if (options_parse(train_option_table(), o, given, argc, argv, help, f) != EXIT_OK || *help) {
         return f->code;
     }
     decide_model(o);
-    update_options_decide(&o->update);
     decide_run(o);
+    if (update_options_decide(&o->update, false, f) != EXIT_OK || decide_average(o, f) != EXIT_OK) {
+        return f->code;
+    }
     return check(o, f);
 }

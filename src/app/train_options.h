@@ -9,20 +9,32 @@
 
 typedef enum train_model { MODEL_GPT = 0, MODEL_MLP = 1 } train_model;
 typedef enum train_nonfinite { NONFINITE_STOP = 0, NONFINITE_SKIP = 1 } train_nonfinite;
+typedef enum train_curvature {
+    CURVATURE_GAUSS_NEWTON = 0,
+    CURVATURE_HUTCHINSON = 1
+} train_curvature;
 
 /* Choices are indices into their lists, in the order of the enums of plumb.h where it has one. */
 typedef struct train_options {
     int model; /* train_model */
     const char *data;
     int64_t layers, width, heads, context;
+    double noise;
     update_options update;
+    int curvature; /* train_curvature */
+    int64_t probes;
     int schedule; /* plumb_schedule_shape */
     int64_t warm_up;
     double floor;
     int64_t steps, micro_batches, micro_batch_size;
     int64_t seed;
-    const char *run;
+    const char *run, *initial_parameters;
+    int save_parameters; /* 0 no, 1 yes */
     int64_t evaluate_every, held_out_units;
+    const char *average_text; /* as typed, and what it means: */
+    plumb_average_weights average;
+    double average_beta;
+    int64_t average_from;
     int on_nonfinite; /* train_nonfinite */
     int64_t generate;
     const char *prompt;
@@ -31,6 +43,9 @@ typedef struct train_options {
     int progress; /* progress_mode */
     bool json;
 } train_options;
+
+/* Entries of the table, which stands in train_table.c. */
+enum { TRAIN_ENTRY_COUNT = 60 };
 
 const option_table *train_option_table(void);
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A micro-batch on its way. */
 typedef struct delivery {
@@ -23,14 +24,16 @@ poison poison_from_environment(void)
     const char *text = getenv("PLUMB_TEST_POISON");
     p.set = text != NULL &&
             sscanf(text, "%d:%" SCNd64 ":%" SCNd64, &p.rank, &p.step, &p.micro_batch) == 3;
+    p.curvature = text != NULL && strstr(text, ":curvature") != NULL;
     return p;
 }
 
 static void apply_poison(const delivery *d, int parameter)
 {
     const training *t = d->training;
-    if (t->poison.set && d->completed == 0 && t->poison.rank == t->ranks.rank &&
-        t->poison.step == d->step + 1 && t->poison.micro_batch == d->micro_batch) {
+    if (t->poison.set && !t->poison.curvature && d->completed == 0 &&
+        t->poison.rank == t->ranks.rank && t->poison.step == d->step + 1 &&
+        t->poison.micro_batch == d->micro_batch) {
         t->gradients[parameter][0] = NAN;
     }
 }

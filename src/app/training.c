@@ -5,6 +5,22 @@
 
 #include <stdio.h>
 
+bool training_corrects(const training *t)
+{
+    return t->options->update.correction != PLUMB_CORRECTION_NONE;
+}
+
+bool training_clips_elements(const training *t)
+{
+    return t->options->update.optimizer == PLUMB_OPTIMIZER_SOPHIA;
+}
+
+bool training_takes_roots(const training *t)
+{
+    int optimizer = t->options->update.optimizer;
+    return optimizer == PLUMB_OPTIMIZER_SHAMPOO || optimizer == PLUMB_OPTIMIZER_SOAP;
+}
+
 double training_units_per_step(const training *t)
 {
     double sequences = (double)t->options->micro_batches * (double)t->options->micro_batch_size;

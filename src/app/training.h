@@ -16,9 +16,11 @@
 #include "workload/workload.h"
 
 /* A test's way to make NaN: PLUMB_TEST_POISON="RANK:STEP:MICRO-BATCH" spoils the first gradient
- * of that micro-batch on that rank in that step (steps count from 1, micro-batches from 0). */
+ * of that micro-batch on that rank in that step (steps count from 1, micro-batches from 0), and
+ * with ":curvature" behind it its curvature. */
 typedef struct poison {
     bool set;
+    bool curvature;
     int rank;
     int64_t step;
     int64_t micro_batch;
@@ -35,13 +37,16 @@ typedef struct training_totals {
     int64_t skipped;
     held_out initial;             /* of the untrained model */
     held_out last;                /* of the last evaluation ... */
+    held_out last_average;        /* the same of the averaged parameters */
     int64_t held_out_step;        /* ... which came after this step; -1: there was none */
     double first_loss, last_loss; /* NaN before the first step */
     double seconds;               /* of the whole run */
     double step_seconds;          /* of the steps, without evaluations */
-    double gradient_seconds, exchange_seconds, update_seconds, evaluation_seconds;
+    double gradient_seconds, curvature_seconds, exchange_seconds, update_seconds;
+    double evaluation_seconds;
     double exchange_bytes, exchange_messages; /* over all ranks and steps */
     double first_leg_ratio, overlap_sum;
+    double correction_clipped_sum, unclipped_sum, roots_failed; /* of plumb_report */
     char parameters_hash[33];
 } training_totals;
 
@@ -51,8 +56,12 @@ typedef struct training {
     machine machine; /* at rank 0 */
     workload *workload;
     plumb *plumb;
+    bool step_open;          /* the setup has begun the first step */
     int *ids;                /* [parameter_count]: the library's ids of the workload's parameters */
     float **gradients;       /* [parameter_count]: memory of the micro-batch being computed */
+    float **curvature;       /* [parameter_count]: Sophia's, of the pass being computed; or NULL */
+    float **probe_sums;      /* [parameter_count]: with --curvature hutchinson; or NULL */
+    float *plain_values;     /* the parameters while their averages are evaluated; or NULL */
     run_directory directory; /* at rank 0 */
     bool directory_made;
     metrics *metrics; /* at rank 0 */
@@ -66,6 +75,11 @@ typedef struct training {
     char *sample; /* generated text; NULL: none */
     failure failure;
 } training;
+
+/* Which numbers of plumb_report mean something with these options. */
+bool training_corrects(const training *t);
+bool training_clips_elements(const training *t);
+bool training_takes_roots(const training *t);
 
 /* Tokens or images of one step, over all ranks. */
 double training_units_per_step(const training *t);

@@ -1,177 +1,40 @@
 /*
- * The options that train and replay share; see update_options.h.
+ * What the options of train and replay mean together; see update_options.h.
  */
 #include "app/update_options.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char *const optimizers[] = {"sgd", "adamw", "muon", NULL};
-static const char *const corrections[] = {
-    "none",       "moment",        "loo",       "jackknife",        "paper-cf", "paper-inv",
-    "paper-full", "paper-pre-ema", "paper-loo", "paper-loo-jensen", NULL};
-static const char *const pipelines[] = {"average-then-orthogonalise",
-                                        "orthogonalise-then-average",
-                                        "double-orthogonalise",
-                                        "normalised-with-norm",
-                                        "orthogonalised-with-norm",
-                                        "orthogonalised-with-factor",
-                                        NULL};
-static const char *const polars[] = {"svd", "newton-schulz", "polar-express", NULL};
-static const char *const owner_maps[] = {"rank0", "sharded", NULL};
-static const char *const exchanges[] = {"transposed", "allreduce", NULL};
-static const char *const no_yes[] = {"no", "yes", NULL};
+enum { OPTIMIZER_COUNT = PLUMB_OPTIMIZER_SOAP + 1 };
 
-#define AT(member) offsetof(update_options, member)
+#define WORD(name) (1U << PLUMB_CORRECTION_##name)
+#define WORDS_OF_HALVES (WORD(PAPER_CF) | WORD(PAPER_INV) | WORD(PAPER_FULL) | WORD(PAPER_PRE_EMA))
+#define WORDS_OF_SOPHIA (WORD(MOMENT) | WORD(LOO) | WORD(JACKKNIFE) | WORDS_OF_HALVES)
+#define WORDS_OF_MOMENTS                                                                           \
+    (WORDS_OF_SOPHIA | WORD(PAPER_LOO) | WORD(PAPER_LOO_JENSEN) | WORD(PAPER_SYM))
 
-static const option optimizer_entries[OPTIMIZER_ENTRY_COUNT] = {
-    {.heading = "Optimizer",
-     .name = "optimizer",
-     .kind = OPTION_CHOICE,
-     .offset = AT(optimizer),
-     .initial = "muon",
-     .choices = optimizers,
-     .help = "muon takes matrices (in train the hidden ones) and leaves vectors, embeddings and "
-             "the head to AdamW; the others take everything."},
-    {.name = "correction",
-     .kind = OPTION_CHOICE,
-     .offset = AT(correction),
-     .unit = "NAME",
-     .initial = "none",
-     .choices = corrections,
-     .help = "Of AdamW's coupling and inversion bias, from the groups' gradients; under muon of "
-             "what AdamW updates. One of"},
-    {.name = "noise-floor",
-     .kind = OPTION_REAL,
-     .offset = AT(noise_floor),
-     .unit = "C",
-     .initial = "0",
-     .initial_note = "0: 1/G",
-     .highest = 1,
-     .bound = "noise_floor",
-     .help = "With --correction: the second moment aims at mean^2 + C variance of a group's "
-             "gradient; 1/G is plain AdamW's own target, 1 the mean of squares."},
-    {.name = "pipeline",
-     .kind = OPTION_CHOICE,
-     .offset = AT(pipeline),
-     .unit = "NAME",
-     .initial = "average-then-orthogonalise",
-     .choices = pipelines,
-     .help = "What is averaged, and when it is orthogonalised (what muon would take), one of"},
-    {.name = "polar",
-     .kind = OPTION_CHOICE,
-     .offset = AT(polar),
-     .initial = "newton-schulz",
-     .choices = polars,
-     .help = "How polar factors are computed."},
-    {.name = "learning-rate",
-     .kind = OPTION_REAL,
-     .offset = AT(learning_rate),
-     .unit = "RATE",
-     .initial_note = "muon 0.02, adamw 0.003, sgd 0.1",
-     .lowest = 0,
-     .lowest_excluded = true,
-     .highest = 1e6,
-     .help = "Rate of --optimizer; in train its peak."},
-    {.name = "adamw-learning-rate",
-     .kind = OPTION_REAL,
-     .offset = AT(adamw_learning_rate),
-     .unit = "RATE",
-     .initial_note = "0.003",
-     .lowest = 0,
-     .lowest_excluded = true,
-     .highest = 1e6,
-     .help = "With muon: rate of what AdamW updates."},
-    {.name = "beta1",
-     .kind = OPTION_REAL,
-     .offset = AT(beta1),
-     .unit = "FRACTION",
-     .initial_note = "muon 0.95, adamw 0.9, sgd 0.9",
-     .highest = 1,
-     .bound = "beta1",
-     .help = "Momentum of --optimizer (AdamW under muon keeps 0.9)."},
-    {.name = "beta2",
-     .kind = OPTION_REAL,
-     .offset = AT(beta2),
-     .unit = "FRACTION",
-     .initial_note = "0.95",
-     .highest = 1,
-     .bound = "beta2",
-     .help = "AdamW, also under muon: decay of the second moment."},
-    {.name = "epsilon",
-     .kind = OPTION_REAL,
-     .offset = AT(epsilon),
-     .unit = "X",
-     .initial_note = "1e-8",
-     .highest = 1,
-     .bound = "epsilon",
-     .help = "AdamW, also under muon: added to the root of the second moment."},
-    {.name = "weight-decay",
-     .kind = OPTION_REAL,
-     .offset = AT(weight_decay),
-     .unit = "X",
-     .initial_note = "muon 0.1, adamw 0.1, sgd 0",
-     .highest = 1e6,
-     .bound = "weight_decay",
-     .help = "Decoupled: x = x (1 - rate X); in train of everything but vectors (gains and "
-             "biases)."},
-    {.name = "nesterov",
-     .kind = OPTION_CHOICE,
-     .offset = AT(nesterov),
-     .initial_note = "muon yes, sgd no",
-     .choices = no_yes,
-     .help = "Nesterov's form of the momentum (muon, sgd)."},
-    {.name = "clip-norm",
-     .kind = OPTION_REAL,
-     .offset = AT(clip_norm),
-     .unit = "NORM",
-     .initial = "0",
-     .highest = 1e30,
-     .bound = "clip_norm",
-     .help = "Largest norm of the mean gradient, all parameters together; 0: not clipped."},
+/* The corrections that plumb.h says an optimizer has, as bits. */
+static const unsigned corrections_of[OPTIMIZER_COUNT] = {
+    [PLUMB_OPTIMIZER_SGD] = 0,
+    [PLUMB_OPTIMIZER_ADAMW] = WORDS_OF_MOMENTS,
+    [PLUMB_OPTIMIZER_MUON] = WORD(JACKKNIFE) | WORD(SECOND_ORDER),
+    [PLUMB_OPTIMIZER_SOPHIA] = WORDS_OF_SOPHIA,
+    [PLUMB_OPTIMIZER_SHAMPOO] = WORD(JACKKNIFE) | WORD(SECOND_ORDER) | WORD(WISHART) |
+                                WORD(HALF_SAMPLE) | WORD(PAPER_DIAGONAL),
+    [PLUMB_OPTIMIZER_SOAP] = WORDS_OF_MOMENTS,
 };
 
-static const option exchange_entries[EXCHANGE_ENTRY_COUNT] = {
-    {.name = "groups",
-     .kind = OPTION_INTEGER,
-     .offset = AT(groups),
-     .unit = "G",
-     .initial = "0",
-     .highest = 1e6,
-     .bound = "groups",
-     .help = "Groups of micro-batches, the unit of all statistics; must divide K. 0: in train the "
-             "largest divisor of K that is at most 8, in replay K."},
-    {.name = "owners",
-     .kind = OPTION_CHOICE,
-     .offset = AT(owners),
-     .initial = "sharded",
-     .choices = owner_maps,
-     .help = "Who holds optimizer state and computes updates; changes no bit."},
-    {.name = "exchange",
-     .kind = OPTION_CHOICE,
-     .offset = AT(exchange),
-     .initial = "transposed",
-     .choices = exchanges,
-     .help = "allreduce: MPI_Allreduce of the mean, whose bits depend on the number of ranks."},
-};
-
-static size_t copy_entries(option *entries, const option *from, size_t count, size_t offset)
+static bool has_correction(plumb_optimizer optimizer, int correction)
 {
-    memcpy(entries, from, count * sizeof *entries);
-    for (size_t i = 0; i < count; i++) {
-        entries[i].offset += offset;
-    }
-    return count;
+    return (corrections_of[optimizer] >> correction & 1U) != 0;
 }
 
-size_t update_options_optimizer_entries(option *entries, size_t offset)
+/* Takes matrices and leaves the rest to AdamW. */
+static bool leaves_the_rest(int optimizer)
 {
-    return copy_entries(entries, optimizer_entries, OPTIMIZER_ENTRY_COUNT, offset);
-}
-
-size_t update_options_exchange_entries(option *entries, size_t offset)
-{
-    return copy_entries(entries, exchange_entries, EXCHANGE_ENTRY_COUNT, offset);
+    return optimizer == PLUMB_OPTIMIZER_MUON || optimizer == PLUMB_OPTIMIZER_SHAMPOO ||
+           optimizer == PLUMB_OPTIMIZER_SOAP;
 }
 
 static void choose_real(double *value, double chosen)
@@ -181,42 +44,98 @@ static void choose_real(double *value, double chosen)
     }
 }
 
-void update_options_decide(update_options *o)
+static void choose_integer(int64_t *value, int64_t chosen)
 {
-    static const double rates[] = {0.1, 0.003, 0.02};
+    if (*value < 0) {
+        *value = chosen;
+    }
+}
+
+static void choose_word(int *value, int chosen)
+{
+    if (*value < 0) {
+        *value = chosen;
+    }
+}
+
+/* Of Sophia, Shampoo and SOAP: what replay has otherwise than the library. */
+static void make_bare(plumb_parameter_options *usual)
+{
+    usual->curvature_interval = 1;
+    usual->root_interval = 1;
+    usual->damping = 1e-6;
+    usual->relative_damping = 0.0;
+    usual->grafting = PLUMB_GRAFTING_NONE;
+    usual->bias_correction = 0;
+}
+
+int update_options_decide(update_options *o, bool bare, failure *f)
+{
+    static const double rates[OPTIMIZER_COUNT] = {0.1, 0.003, 0.02, 0.001, 0.003, 0.003};
     plumb_parameter_options usual;
-    if (plumb_parameter_options_init(&usual, sizeof usual, (plumb_optimizer)o->optimizer) !=
-        PLUMB_OK) {
-        return;
+    plumb_status status =
+        plumb_parameter_options_init(&usual, sizeof usual, (plumb_optimizer)o->optimizer);
+    if (failure_from_library(f, status, NULL) != EXIT_OK) {
+        return f->code;
+    }
+    if (bare) {
+        make_bare(&usual);
     }
     choose_real(&o->learning_rate, rates[o->optimizer]);
-    choose_real(&o->adamw_learning_rate, 0.003);
+    choose_real(&o->adamw_learning_rate, rates[PLUMB_OPTIMIZER_ADAMW]);
     choose_real(&o->beta1, usual.beta1);
+    choose_real(&o->beta2, usual.beta2);
+    choose_real(&o->epsilon, usual.epsilon);
     choose_real(&o->weight_decay, usual.weight_decay);
-    if (o->nesterov < 0) {
-        o->nesterov = usual.nesterov;
+    choose_word(&o->nesterov, usual.nesterov);
+    choose_integer(&o->curvature_interval, usual.curvature_interval);
+    choose_real(&o->damping, usual.damping);
+    choose_real(&o->relative_damping, usual.relative_damping);
+    choose_integer(&o->root_interval, usual.root_interval);
+    choose_word(&o->grafting, (int)usual.grafting);
+    choose_word(&o->bias_correction, usual.bias_correction);
+    return EXIT_OK;
+}
+
+/* What belongs to a correction was given without one. */
+static int check_without_correction(const update_options *o, failure *f)
+{
+    const char *name = o->noise_floor > 0          ? "noise-floor"
+                       : o->folds > 0              ? "folds"
+                       : o->paper_mixing > 0       ? "paper-mixing"
+                       : o->paper_support_clip > 0 ? "paper-support-clip"
+                                                   : NULL;
+    return name != NULL ? failure_set(f, EXIT_USAGE, "--%s needs --correction", name) : EXIT_OK;
+}
+
+static int no_such_correction(const update_options *o, failure *f)
+{
+    const char *word = update_correction_name((plumb_correction)o->correction);
+    const char *optimizer = update_optimizer_name((plumb_optimizer)o->optimizer);
+    if (leaves_the_rest(o->optimizer)) {
+        return failure_set(f, EXIT_USAGE,
+                           "--correction %s: neither %s nor adamw, which updates what %s leaves, "
+                           "has it",
+                           word, optimizer, optimizer);
     }
-    if (plumb_parameter_options_init(&usual, sizeof usual, PLUMB_OPTIMIZER_ADAMW) == PLUMB_OK) {
-        choose_real(&o->beta2, usual.beta2);
-        choose_real(&o->epsilon, usual.epsilon);
-    }
+    return failure_set(f, EXIT_USAGE, "--correction %s: %s does not have it", word, optimizer);
 }
 
 static int check_correction(const update_options *o, failure *f)
 {
-    const char *name = corrections[o->correction];
     if (o->correction == PLUMB_CORRECTION_NONE) {
-        return o->noise_floor > 0 ? failure_set(f, EXIT_USAGE, "--noise-floor needs --correction")
-                                  : EXIT_OK;
+        return check_without_correction(o, f);
     }
-    if (o->optimizer == PLUMB_OPTIMIZER_SGD) {
-        return failure_set(f, EXIT_USAGE, "--correction %s corrects AdamW, not --optimizer sgd",
-                           name);
+    bool own = has_correction((plumb_optimizer)o->optimizer, o->correction);
+    bool aside =
+        leaves_the_rest(o->optimizer) && has_correction(PLUMB_OPTIMIZER_ADAMW, o->correction);
+    if (!own && !aside) {
+        return no_such_correction(o, f);
     }
     if (o->exchange == PLUMB_EXCHANGE_ALLREDUCE) {
         return failure_set(f, EXIT_USAGE,
                            "--exchange allreduce gives owners the mean only: no --correction %s",
-                           name);
+                           update_correction_name((plumb_correction)o->correction));
     }
     return EXIT_OK;
 }
@@ -227,9 +146,44 @@ int update_options_check(const update_options *o, failure *f)
         o->pipeline != PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE) {
         return failure_set(f, EXIT_USAGE,
                            "--exchange allreduce gives owners the mean only: no --pipeline %s",
-                           pipelines[o->pipeline]);
+                           update_pipeline_name((plumb_pipeline)o->pipeline));
     }
     return check_correction(o, f);
+}
+
+/* How the target of a published mode differs from the optimizer's own; NULL: it does not. */
+static const char *changed_target(const update_options *o)
+{
+    if (o->optimizer == PLUMB_OPTIMIZER_SOPHIA) {
+        return NULL; /* the curvature is a mean in either case */
+    }
+    switch (o->correction) {
+    case PLUMB_CORRECTION_PAPER_CF:
+    case PLUMB_CORRECTION_PAPER_FULL:
+    case PLUMB_CORRECTION_PAPER_PRE_EMA:
+    case PLUMB_CORRECTION_PAPER_SYM:
+        return "the mean of the groups' squares, not the square of their mean";
+    case PLUMB_CORRECTION_PAPER_LOO:
+    case PLUMB_CORRECTION_PAPER_LOO_JENSEN:
+        return "the square of a mean that leaves one group out";
+    case PLUMB_CORRECTION_PAPER_DIAGONAL:
+        return "the mean of the groups' products, not the product of their mean";
+    default:
+        return NULL;
+    }
+}
+
+bool update_options_warning(const update_options *o, char *text, size_t size)
+{
+    const char *word = update_correction_name((plumb_correction)o->correction);
+    if (strncmp(word, "paper-", 6) != 0) {
+        return false;
+    }
+    const char *target = changed_target(o);
+    snprintf(text, size, "--correction %s is a published estimator, for comparison: %s%s", word,
+             target != NULL ? "it changes the target of the second moment to " : "",
+             target != NULL ? target : "its statistics are those of half of the groups");
+    return true;
 }
 
 void update_options_handle(const update_options *o, plumb_options *options)
@@ -241,32 +195,79 @@ void update_options_handle(const update_options *o, plumb_options *options)
     options->clip_norm = o->clip_norm;
 }
 
+/*
+ * Muon and Sophia have no noise floor, and say so; but beside AdamW, which has one with the same
+ * correction, Muon is not meant by it.
+ */
+static bool is_meant_by_noise_floor(const update_options *o, plumb_optimizer optimizer)
+{
+    return optimizer != PLUMB_OPTIMIZER_MUON ||
+           !has_correction(PLUMB_OPTIMIZER_ADAMW, o->correction);
+}
+
+static void set_correction(const update_options *o, plumb_parameter_options *options)
+{
+    if (!has_correction(options->optimizer, o->correction)) {
+        return;
+    }
+    options->correction = (plumb_correction)o->correction;
+    options->folds = (int)o->folds;
+    options->paper_mixing = o->paper_mixing;
+    options->paper_support_clip = o->paper_support_clip;
+    if (is_meant_by_noise_floor(o, options->optimizer)) {
+        options->noise_floor = o->noise_floor;
+    }
+}
+
+/* Of --optimizer itself; what an optimizer does not use it ignores. */
+static void set_own(const update_options *o, plumb_parameter_options *options)
+{
+    options->beta1 = o->beta1;
+    options->nesterov = o->nesterov;
+    options->rho = o->rho;
+    options->clip = o->clip;
+    options->curvature_interval = (int)o->curvature_interval;
+    options->exponent = o->exponent;
+    options->damping = o->damping;
+    options->relative_damping = o->relative_damping;
+    options->root_interval = (int)o->root_interval;
+    options->root_failures = (int)o->root_failures;
+    options->block_size = o->block_size;
+    options->grafting = (plumb_grafting)o->grafting;
+    options->bias_correction = o->bias_correction;
+}
+
 void update_options_parameter(const update_options *o, bool matrix,
                               plumb_parameter_options *options)
 {
-    bool aside = o->optimizer == PLUMB_OPTIMIZER_MUON && !matrix;
+    bool aside = leaves_the_rest(o->optimizer) && !matrix;
     plumb_optimizer optimizer = aside ? PLUMB_OPTIMIZER_ADAMW : (plumb_optimizer)o->optimizer;
     plumb_parameter_options_init(options, sizeof *options, optimizer);
     options->polar = (plumb_polar_method)o->polar;
     options->beta2 = o->beta2;
     options->epsilon = o->epsilon;
     options->weight_decay = o->weight_decay;
-    if (optimizer == PLUMB_OPTIMIZER_ADAMW) {
-        options->correction = (plumb_correction)o->correction;
-        options->noise_floor = o->noise_floor;
-    }
+    set_correction(o, options);
     if (matrix) {
         options->pipeline = (plumb_pipeline)o->pipeline;
     }
     if (aside) {
         options->learning_rate_factor = o->adamw_learning_rate / o->learning_rate;
     } else {
-        options->beta1 = o->beta1;
-        options->nesterov = o->nesterov;
+        set_own(o, options);
     }
 }
 
-const char *update_optimizer_name(plumb_optimizer optimizer)
+int update_options_check_corrected(const update_options *o, bool corrected, failure *f)
 {
-    return optimizers[optimizer];
+    if (o->correction == PLUMB_CORRECTION_NONE || corrected) {
+        return EXIT_OK;
+    }
+    return failure_set(f, EXIT_USAGE, "--correction %s: no parameter's optimizer has it",
+                       update_correction_name((plumb_correction)o->correction));
+}
+
+bool update_options_needs_curvature(const update_options *o)
+{
+    return o->optimizer == PLUMB_OPTIMIZER_SOPHIA;
 }

@@ -100,6 +100,15 @@ bool vector_all_finite(int64_t count, const float *values)
     return bad == 0;
 }
 
+bool vector_all_finite_doubles(int64_t count, const double *values)
+{
+    bool finite = true;
+    for (int64_t i = 0; i < count; i++) {
+        finite = finite && isfinite(values[i]);
+    }
+    return finite;
+}
+
 VECTOR_CLONES
 float vector_largest(int64_t count, const float *values)
 {

@@ -40,6 +40,7 @@ double vector_sum_squares(int64_t count, const float *values);
 
 /* True if all values are finite. */
 bool vector_all_finite(int64_t count, const float *values);
+bool vector_all_finite_doubles(int64_t count, const double *values);
 
 /* Largest magnitude; 0 for count 0. Not for NaN. */
 float vector_largest(int64_t count, const float *values);

@@ -1,6 +1,6 @@
 /*
- * What corrections with one track a group share: sums over the tracks, and the bound on what they
- * change. All arrays hold the elements of one block.
+ * What corrections with one track a fold of the groups share: sums over the tracks, and the bound
+ * on what they change. All arrays hold the elements of one block.
  */
 #ifndef PLUMB_CORRECT_FOLDS_H
 #define PLUMB_CORRECT_FOLDS_H
@@ -12,10 +12,10 @@ typedef struct folds_block {
     double first[STATISTICS_BLOCK], second[STATISTICS_BLOCK], direction[STATISTICS_BLOCK];
 } folds_block;
 
-/* The jackknife from an estimate by all groups and the sum of those that leave one out. */
-static inline double folds_jackknife(double groups, double whole, double sum_without_one)
+/* The jackknife from an estimate by all folds and the sum of those that leave one out. */
+static inline double folds_jackknife(double folds, double whole, double sum_without_one)
 {
-    return groups * whole - (groups - 1.0) / groups * sum_without_one;
+    return folds * whole - (folds - 1.0) / folds * sum_without_one;
 }
 
 /* sum[i] += scale * track[i] */

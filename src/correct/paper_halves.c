@@ -3,14 +3,20 @@
  * gradient, fold B, the second, the preconditioner. As its reference implementation computes them,
  * for comparison; what is wrong with them stands in docs/corrections.md.
  *
- *     paper-cf        m follows the mean over A, v the mean of squares over B; u = m / p with
- *                     p = sqrt(v) + epsilon
+ *     paper-cf        m follows the mean g_A over A, v the mean s_B of squares over B; u = m / p
+ *                     with p = sqrt(v) + epsilon
  *     paper-inv       m follows the mean g of all, v its square; u = m max(1/p - V/p^3, 0), with
  *                     the variance V of the mean over B of p_j = sqrt(what v would be with g_j^2)
  *     paper-full      m and v of the first, inverse of the second
  *     paper-pre-ema   m and v of the first; u = m max(f - f''V/2, 0), with the variance V of v's
  *                     newest sample and f'' = b^2 (3/(4 v^1.5 p^2) + 1/(2 v p^3)), where b is that
  *                     sample's weight. The right coefficient is 1/4, not 3/4.
+ *     paper-sym       the mean of paper-full's u and of the same with A and B exchanged, both from
+ *                     the same old m and v, which then follow g and its square
+ *
+ * Mixing by alpha puts (1 - alpha) s_B + alpha g_A^2 in the place of s_B, and the same with every
+ * g_j^2 in V; a support clip tau multiplies u by min(1, sqrt(tau (s_B + epsilon) / (g_A^2 +
+ * epsilon))).
  */
 #include <math.h>
 #include <string.h>
@@ -23,167 +29,272 @@ enum { FIRST, SECOND };
 
 typedef enum paper_inverse { INVERSE_PLAIN, INVERSE_POST_EMA, INVERSE_PRE_EMA } paper_inverse;
 
+/* What m and v follow. */
+typedef enum paper_moments { MOMENTS_CROSSED, MOMENTS_OF_ALL, MOMENTS_SYMMETRIC } paper_moments;
+
 typedef struct paper_mode {
-    bool crossed; /* A and B, else all groups for both */
+    paper_moments moments;
     paper_inverse inverse;
 } paper_mode;
 
 typedef struct paper_scalars {
     average one, two;
-    double half; /* groups of B */
-    double epsilon;
+    double half; /* groups of a half */
+    double epsilon, mixing, support_clip;
 } paper_scalars;
 
+/* Of one half: mean gradient, mean of squares and sum of squared deviations from that mean. */
+typedef struct half_sums {
+    double gradient[STATISTICS_BLOCK], square[STATISTICS_BLOCK], spread[STATISTICS_BLOCK];
+} half_sums;
+
+/* One update, before the learning rate: moments with unbiased weights, and the inverse of p. */
+typedef struct role {
+    double first[STATISTICS_BLOCK], second[STATISTICS_BLOCK], inverse[STATISTICS_BLOCK];
+} role;
+
+/* The block's result: directions, and 1 for each element that met a bound. */
+typedef struct outcome {
+    double direction[STATISTICS_BLOCK], clipped[STATISTICS_BLOCK];
+} outcome;
+
 /* Running mean and sum of squared deviations (Welford 1962). */
-typedef struct running {
-    double mean[STATISTICS_BLOCK], squares[STATISTICS_BLOCK];
-} running;
-
 VECTOR_CLONES
-static void add_to_mean(int64_t count, double weight, const float *restrict gradient,
-                        double *restrict mean)
+static void add_group(int64_t count, double number, double weight, const float *restrict gradient,
+                      double *restrict mean, double *restrict square, double *restrict spread)
 {
     for (int64_t i = 0; i < count; i++) {
-        mean[i] += weight * (double)gradient[i];
+        double g = (double)gradient[i];
+        double step = g * g - square[i];
+        mean[i] += weight * g;
+        square[i] += step / number;
+        spread[i] += step * (g * g - square[i]);
+    }
+}
+
+static void half_sums_of(const correction_input *input, int half, int64_t begin, int64_t count,
+                         half_sums *sums)
+{
+    int size = input->family.groups / 2;
+    memset(sums, 0, sizeof *sums);
+    for (int j = 0; j < size; j++) {
+        add_group(count, j + 1, 1.0 / (double)size, input->gradients[half * size + j] + begin,
+                  sums->gradient, sums->square, sums->spread);
+    }
+}
+
+/* Samples of the moments: those of all groups, or of the halves in their parts. */
+VECTOR_CLONES
+static void samples_of_all(int64_t count, const float *restrict mean, double *restrict first,
+                           double *restrict second)
+{
+    for (int64_t i = 0; i < count; i++) {
+        first[i] = (double)mean[i];
+        second[i] = first[i] * first[i];
     }
 }
 
 VECTOR_CLONES
-static void copy_mean(int64_t count, const float *restrict mean, double *restrict gradient,
-                      double *restrict square)
+static void samples_of_halves(int64_t count, double mixing, const double *restrict gradient,
+                              const double *restrict square, double *restrict first,
+                              double *restrict second)
 {
     for (int64_t i = 0; i < count; i++) {
-        gradient[i] = (double)mean[i];
-        square[i] = gradient[i] * gradient[i];
+        first[i] = gradient[i];
+        second[i] = (1.0 - mixing) * square[i] + mixing * (gradient[i] * gradient[i]);
     }
 }
 
+/* samples become the averages' new values, with unbiased weights */
 VECTOR_CLONES
-static void run_squares(int64_t count, double number, const float *restrict gradient,
-                        double *restrict mean, double *restrict squares)
+static void advance(int64_t count, average a, const float *restrict old, double *restrict samples)
 {
     for (int64_t i = 0; i < count; i++) {
-        double value = (double)gradient[i] * (double)gradient[i];
+        samples[i] = a.unbiased * average_step(a, (double)old[i], samples[i]);
+    }
+}
+
+/* As add_group, of the roots p_j. */
+VECTOR_CLONES
+static void add_root(int64_t count, paper_scalars s, double number, const float *restrict gradient,
+                     const double *restrict numerator, const float *restrict old,
+                     double *restrict mean, double *restrict spread)
+{
+    for (int64_t i = 0; i < count; i++) {
+        double square = (1.0 - s.mixing) * ((double)gradient[i] * (double)gradient[i]) +
+                        s.mixing * (numerator[i] * numerator[i]);
+        double value = sqrt(average_step(s.two, (double)old[i], square) * s.two.unbiased);
         double step = value - mean[i];
         mean[i] += step / number;
-        squares[i] += step * (value - mean[i]);
+        spread[i] += step * (value - mean[i]);
     }
 }
 
 VECTOR_CLONES
-static void run_roots(int64_t count, average two, double number, const float *restrict gradient,
-                      const float *restrict old, double *restrict mean, double *restrict squares)
+static void plain(int64_t count, paper_scalars s, const double *restrict second,
+                  double *restrict inverse)
 {
     for (int64_t i = 0; i < count; i++) {
-        double square = (double)gradient[i] * (double)gradient[i];
-        double value = sqrt(average_step(two, (double)old[i], square) * two.unbiased);
-        double step = value - mean[i];
-        mean[i] += step / number;
-        squares[i] += step * (value - mean[i]);
+        inverse[i] = 1.0 / (sqrt(second[i]) + s.epsilon);
     }
 }
 
 VECTOR_CLONES
-static void plain(int64_t count, paper_scalars s, const float *restrict first,
-                  const float *restrict second, float *restrict direction)
+static void post_ema(int64_t count, paper_scalars s, const double *restrict second,
+                     const double *restrict spread, double *restrict inverse,
+                     double *restrict clipped)
 {
     for (int64_t i = 0; i < count; i++) {
-        double p = sqrt(s.two.unbiased * (double)second[i]) + s.epsilon;
-        direction[i] = (float)(s.one.unbiased * (double)first[i] / p);
+        double p = sqrt(second[i]) + s.epsilon;
+        double variance = spread[i] / (s.half * (s.half - 1.0));
+        double corrected = 1.0 / p - variance / p / p / p;
+        clipped[i] = corrected < 0.0 ? 1.0 : clipped[i];
+        inverse[i] = corrected > 0.0 ? corrected : 0.0;
     }
 }
 
 VECTOR_CLONES
-static int64_t post_ema(int64_t count, paper_scalars s, const float *restrict first,
-                        const float *restrict second, const double *restrict squares,
-                        float *restrict direction)
+static void pre_ema(int64_t count, paper_scalars s, const double *restrict second,
+                    const double *restrict spread, double *restrict inverse,
+                    double *restrict clipped)
 {
-    int64_t clipped = 0;
-    for (int64_t i = 0; i < count; i++) {
-        double p = sqrt(s.two.unbiased * (double)second[i]) + s.epsilon;
-        double variance = squares[i] / (s.half * (s.half - 1.0));
-        double inverse = 1.0 / p - variance / p / p / p;
-        clipped += inverse < 0.0;
-        direction[i] = (float)(s.one.unbiased * (double)first[i] * (inverse > 0.0 ? inverse : 0.0));
-    }
-    return clipped;
-}
-
-VECTOR_CLONES
-static int64_t pre_ema(int64_t count, paper_scalars s, const float *restrict first,
-                       const float *restrict second, const double *restrict squares,
-                       float *restrict direction)
-{
-    double weight = s.two.add * s.two.unbiased;
+    double weight = s.two.add * s.two.unbiased * (1.0 - s.mixing);
     double scale = 0.5 * weight * weight / (s.half * (s.half - 1.0));
-    int64_t clipped = 0;
     for (int64_t i = 0; i < count; i++) {
-        double v = s.two.unbiased * (double)second[i] + 1e-200;
+        double v = second[i] + 1e-200;
         double root = sqrt(v);
         double p = root + s.epsilon;
-        double curvature = scale * squares[i] / v / p / p;
-        double inverse = 1.0 / p - curvature * (0.75 / root + 0.5 / p);
-        clipped += inverse < 0.0;
-        direction[i] = (float)(s.one.unbiased * (double)first[i] * (inverse > 0.0 ? inverse : 0.0));
-    }
-    return clipped;
-}
-
-/* The newest samples of m and v, and over B the spread of what the inverse's variance needs. */
-static void gather(const correction_input *input, paper_mode mode, int64_t begin, int64_t count,
-                   double *gradient, double *square, running *spread)
-{
-    int half = input->family.groups / 2;
-    running squares;
-    memset(&squares, 0, sizeof squares);
-    memset(spread, 0, sizeof *spread);
-    memset(gradient, 0, (size_t)count * sizeof *gradient);
-    for (int j = 0; j < half; j++) {
-        const float *other = input->gradients[half + j] + begin;
-        add_to_mean(count, 1.0 / (double)half, input->gradients[j] + begin, gradient);
-        run_squares(count, j + 1, other, squares.mean, squares.squares);
-        if (mode.inverse == INVERSE_POST_EMA) {
-            run_roots(count, average_of(input->beta2, input->update), j + 1, other,
-                      input->states[SECOND] + begin, spread->mean, spread->squares);
-        }
-    }
-    memcpy(square, squares.mean, (size_t)count * sizeof *square);
-    if (mode.inverse == INVERSE_PRE_EMA) {
-        *spread = squares;
-    }
-    if (!mode.crossed) {
-        copy_mean(count, input->mean + begin, gradient, square);
+        double curvature = scale * spread[i] / v / p / p;
+        double corrected = 1.0 / p - curvature * (0.75 / root + 0.5 / p);
+        clipped[i] = corrected < 0.0 ? 1.0 : clipped[i];
+        inverse[i] = corrected > 0.0 ? corrected : 0.0;
     }
 }
 
-static int64_t direct(const correction_input *input, paper_mode mode, paper_scalars scalars,
-                      int64_t begin, int64_t count)
+VECTOR_CLONES
+static void clip_support(int64_t count, paper_scalars s, const double *restrict gradient,
+                         const double *restrict square, double *restrict inverse,
+                         double *restrict clipped)
 {
-    double gradient[STATISTICS_BLOCK], square[STATISTICS_BLOCK];
-    running spread;
-    gather(input, mode, begin, count, gradient, square, &spread);
-    float *first = input->new_states[FIRST] + begin;
-    float *second = input->new_states[SECOND] + begin;
-    float *direction = input->direction + begin;
-    average_doubles(count, scalars.one, gradient, input->states[FIRST] + begin, first);
-    average_doubles(count, scalars.two, square, input->states[SECOND] + begin, second);
+    for (int64_t i = 0; i < count; i++) {
+        double ratio = (square[i] + s.epsilon) / (gradient[i] * gradient[i] + s.epsilon);
+        double factor = sqrt(s.support_clip * ratio);
+        clipped[i] = factor < 1.0 ? 1.0 : clipped[i];
+        inverse[i] *= factor < 1.0 ? factor : 1.0;
+    }
+}
+
+VECTOR_CLONES
+static void add_update(int64_t count, double weight, const double *restrict first,
+                       const double *restrict inverse, double *restrict direction)
+{
+    for (int64_t i = 0; i < count; i++) {
+        direction[i] += weight * (first[i] * inverse[i]);
+    }
+}
+
+VECTOR_CLONES
+static int64_t finish(int64_t count, const outcome *restrict result, float *restrict direction)
+{
+    double clipped = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        direction[i] = (float)result->direction[i];
+        clipped += result->clipped[i];
+    }
+    return (int64_t)clipped;
+}
+
+/* The spread of the roots p_j over a half whose gradients meet those of `numerator`. */
+static void spread_of_roots(const correction_input *input, paper_scalars s, int half, int64_t begin,
+                            int64_t count, const double *numerator, double *spread)
+{
+    int size = input->family.groups / 2;
+    double mean[STATISTICS_BLOCK];
+    memset(mean, 0, sizeof mean);
+    memset(spread, 0, (size_t)count * sizeof *spread);
+    for (int j = 0; j < size; j++) {
+        add_root(count, s, j + 1, input->gradients[half * size + j] + begin, numerator,
+                 input->states[SECOND] + begin, mean, spread);
+    }
+}
+
+/* What is left of the block after the moments' samples are in `r`: inverse, clip, update. */
+static void play(const correction_input *input, paper_mode mode, paper_scalars s, int64_t begin,
+                 int64_t count, const half_sums halves[2], int denominator, role *r,
+                 outcome *result)
+{
+    const double *numerator = halves[1 - denominator].gradient;
+    double spread[STATISTICS_BLOCK];
+    advance(count, s.one, input->states[FIRST] + begin, r->first);
+    advance(count, s.two, input->states[SECOND] + begin, r->second);
     switch (mode.inverse) {
     case INVERSE_POST_EMA:
-        return post_ema(count, scalars, first, second, spread.squares, direction);
+        spread_of_roots(input, s, denominator, begin, count, numerator, spread);
+        post_ema(count, s, r->second, spread, r->inverse, result->clipped);
+        break;
     case INVERSE_PRE_EMA:
-        return pre_ema(count, scalars, first, second, spread.squares, direction);
+        pre_ema(count, s, r->second, halves[denominator].spread, r->inverse, result->clipped);
+        break;
     case INVERSE_PLAIN:
+        plain(count, s, r->second, r->inverse);
         break;
     }
-    plain(count, scalars, first, second, direction);
-    return 0;
+    if (s.support_clip > 0.0) {
+        clip_support(count, s, numerator, halves[denominator].square, r->inverse, result->clipped);
+    }
+    add_update(count, mode.moments == MOMENTS_SYMMETRIC ? 0.5 : 1.0, r->first, r->inverse,
+               result->direction);
+}
+
+/* New states from samples. */
+static void keep(const correction_input *input, paper_scalars s, int64_t begin, int64_t count,
+                 const role *samples)
+{
+    average_doubles(count, s.one, samples->first, input->states[FIRST] + begin,
+                    input->new_states[FIRST] + begin);
+    average_doubles(count, s.two, samples->second, input->states[SECOND] + begin,
+                    input->new_states[SECOND] + begin);
+}
+
+static int64_t direct(const correction_input *input, paper_mode mode, paper_scalars s,
+                      int64_t begin, int64_t count)
+{
+    half_sums halves[2];
+    role r;
+    outcome result;
+    bool crossed = mode.moments != MOMENTS_OF_ALL;
+    memset(&result, 0, sizeof result);
+    half_sums_of(input, 0, begin, count, &halves[0]);
+    half_sums_of(input, 1, begin, count, &halves[1]);
+    if (mode.moments != MOMENTS_CROSSED) {
+        samples_of_all(count, input->mean + begin, r.first, r.second);
+        keep(input, s, begin, count, &r);
+    }
+    for (int denominator = 1; denominator >= 0; denominator--) {
+        const half_sums *numerator = &halves[1 - denominator];
+        if (crossed) {
+            samples_of_halves(count, s.mixing, numerator->gradient, halves[denominator].square,
+                              r.first, r.second);
+        }
+        if (mode.moments == MOMENTS_CROSSED) {
+            keep(input, s, begin, count, &r);
+        }
+        play(input, mode, s, begin, count, halves, denominator, &r, &result);
+        if (mode.moments != MOMENTS_SYMMETRIC) {
+            break;
+        }
+    }
+    return finish(count, &result, input->direction + begin);
 }
 
 static void direct_all(const correction_input *input, paper_mode mode)
 {
-    int half = input->family.groups / 2;
     paper_scalars scalars = {average_of(input->beta1, input->update),
-                             average_of(input->beta2, input->update), (double)half, input->epsilon};
+                             average_of(input->beta2, input->update),
+                             (double)(input->family.groups / 2),
+                             input->epsilon,
+                             input->mixing,
+                             input->support_clip};
     for (int64_t first = 0; first < input->count; first += STATISTICS_BLOCK) {
         int64_t count = statistics_block(input->count, first);
         *input->clipped += direct(input, mode, scalars, first, count);
@@ -192,20 +303,25 @@ static void direct_all(const correction_input *input, paper_mode mode)
 
 void correction_paper_cross_fit(const correction_input *input)
 {
-    direct_all(input, (paper_mode){true, INVERSE_PLAIN});
+    direct_all(input, (paper_mode){MOMENTS_CROSSED, INVERSE_PLAIN});
 }
 
 void correction_paper_inverse(const correction_input *input)
 {
-    direct_all(input, (paper_mode){false, INVERSE_POST_EMA});
+    direct_all(input, (paper_mode){MOMENTS_OF_ALL, INVERSE_POST_EMA});
 }
 
 void correction_paper_full(const correction_input *input)
 {
-    direct_all(input, (paper_mode){true, INVERSE_POST_EMA});
+    direct_all(input, (paper_mode){MOMENTS_CROSSED, INVERSE_POST_EMA});
 }
 
 void correction_paper_pre_ema(const correction_input *input)
 {
-    direct_all(input, (paper_mode){true, INVERSE_PRE_EMA});
+    direct_all(input, (paper_mode){MOMENTS_CROSSED, INVERSE_PRE_EMA});
+}
+
+void correction_paper_symmetric(const correction_input *input)
+{
+    direct_all(input, (paper_mode){MOMENTS_SYMMETRIC, INVERSE_POST_EMA});
 }

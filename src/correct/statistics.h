@@ -20,6 +20,21 @@
  * (1 - b) k_3 / G^2 if the third cumulant k_3 is not 0. b = 0 gives 4 a^2 S^2 / G - ... and
  * 2 a S^2 / G, the plug-ins of the square of the mean. A single Var s_c may be negative: only
  * averages of it are used.
+ *
+ * A fold is some consecutive groups, its others the n groups left. Formed from n groups at the same
+ * c, the statistic has the same expectation, and with e_k = g_k - mean it is
+ * mean^2 + 2 mean avg(e) + c avg(e^2) + (1-c) avg(e_i e_j, i != j), the last uncorrelated with the
+ * others. Hence, for any distribution,
+ *
+ *     Var s_c = Var(2 mean e + c e^2) / n + 2 (1-c)^2 variance^2 / (n (n-1)),
+ *
+ * of which n groups, a and d_k being theirs, give the estimate
+ *
+ *     sum h_k^2 / (n (n-1)) + w (sum d_k^2)^2 / ((n-1) (n+1)),
+ *     w = 2 (c^2/n + (1-c)^2/(n (n-1))) - (4 + 2 b^2 (n-2)) / n^2,
+ *
+ * with any b, which makes it exact for normal distributions; b = c = 1 has w = 0 and is exact for
+ * all of them. With n = G it is the Var s_c above; where (c n - 1) / (n - 1) < 0, b is 0.
  */
 #ifndef PLUMB_CORRECT_STATISTICS_H
 #define PLUMB_CORRECT_STATISTICS_H
@@ -65,12 +80,24 @@ void statistics_variance(int64_t count, statistics_family family, const float *m
 void statistics_covariance(int64_t count, statistics_family family, const float *mean,
                            const statistics_sums *sums, double *covariance);
 
+/* Sums over the groups of one fold of d_k, d_k^2, d_k^3 and d_k^4. */
+typedef struct statistics_fold {
+    double first[STATISTICS_BLOCK], second[STATISTICS_BLOCK], third[STATISTICS_BLOCK],
+        fourth[STATISTICS_BLOCK];
+} statistics_fold;
+
+/* Elements first .. first + count - 1 of fold number `fold` of `folds`; as statistics_sums_of. */
+void statistics_fold_of(int64_t first, int64_t count, statistics_family family, int folds, int fold,
+                        const float *const *gradients, const float *mean, statistics_fold *sums);
+
 /*
- * s_c from all groups but the one whose gradient is given, with the same c: its expectation is that
- * of the whole, and the mean over the groups left out is the whole. It may be negative if
- * c < 1/(G-1). G is 3 or more.
+ * s_c and its variance from the others of a fold, with the same c; [count] each. The expectation of
+ * the first is that of the whole, and with folds of one group its mean over the folds is the whole
+ * itself. It may be negative if c < 1/n. With n = 1, which needs c = 1, the variance is from all
+ * groups.
  */
-void statistics_second_without(int64_t count, statistics_family family, const float *gradient,
-                               const float *mean, const statistics_sums *sums, double *second);
+void statistics_of_others(int64_t count, statistics_family family, int folds, const float *mean,
+                          const statistics_sums *sums, const statistics_fold *fold, double *second,
+                          double *variance);
 
 #endif

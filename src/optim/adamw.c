@@ -68,21 +68,17 @@ static void adamw_apply(int64_t count, float keep, float rate, const float *rest
 static void adamw_corrected(const optimizer_input *input, const correction_kind *kind)
 {
     const plumb_parameter_options *options = input->options;
-    correction_input correction = {
-        .count = input->count,
-        .update = input->update,
-        .beta1 = options->beta1,
-        .beta2 = options->beta2,
-        .epsilon = options->epsilon,
-        .family = statistics_family_of(input->group_count, options->noise_floor),
-        .gradients = input->groups,
-        .mean = input->gradient,
-        .states = input->states,
-        .new_states = input->new_states,
-        .direction = input->new_values,
-        .clipped = input->clipped,
-    };
+    correction_input correction = correction_input_of(options, input->group_count);
+    correction.count = input->count;
+    correction.update = input->update;
+    correction.gradients = input->groups;
+    correction.mean = input->gradient;
+    correction.states = input->states;
+    correction.new_states = input->new_states;
+    correction.direction = input->new_values;
+    correction.clipped = &input->counts->clipped;
     kind->direct(&correction);
+    input->counts->corrected += input->count;
     adamw_apply(input->count, (float)(1.0 - input->learning_rate * options->weight_decay),
                 (float)input->learning_rate, input->values, input->new_values);
 }
@@ -107,16 +103,15 @@ static bool adamw_wants_groups(const plumb_parameter_options *options)
 
 static int adamw_state_count(const plumb_parameter_options *options, int groups)
 {
-    const correction_kind *kind = correction_find(options->correction);
-    return kind == NULL ? 2 : correction_states(kind, groups);
+    bool corrected = options->correction != PLUMB_CORRECTION_NONE;
+    return corrected ? correction_states(options, groups) : 2;
 }
 
 static const char *adamw_state_name(const plumb_parameter_options *options, int groups, int state,
                                     int *group)
 {
-    const correction_kind *kind = correction_find(options->correction);
-    if (kind != NULL) {
-        return correction_state_name(kind, groups, state, group);
+    if (options->correction != PLUMB_CORRECTION_NONE) {
+        return correction_state_name(options, groups, state, group);
     }
     *group = -1;
     return state == 0 ? "first_moment" : "second_moment";
@@ -137,36 +132,22 @@ static plumb_status adamw_validate(const plumb_parameter_options *options, int64
     (void)cols;
     REQUIRE(options->nesterov == 0, PLUMB_ERROR_UNSUPPORTED,
             "AdamW has no Nesterov form: nesterov must be 0");
-    const correction_kind *kind = correction_find(options->correction);
-    if (kind == NULL) {
-        REQUIRE(options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
-                "noise_floor belongs to a correction: without one it must be 0");
-        return PLUMB_OK;
-    }
-    REQUIRE(options->pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_ERROR_UNSUPPORTED,
-            "correction %s needs the groups' own gradients: pipeline must be the default",
-            kind->name);
-    REQUIRE(kind->has_noise_floor || options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
-            "correction %s is as published and has no noise floor: noise_floor must be 0",
-            kind->name);
-    REQUIRE(kind->only_noise_floor == 0.0 || options->noise_floor == kind->only_noise_floor,
-            PLUMB_ERROR_ARGUMENT, "correction %s needs noise_floor %g; it is %g", kind->name,
-            kind->only_noise_floor, options->noise_floor);
-    return PLUMB_OK;
+    return correction_validate(options);
 }
 
 static plumb_status adamw_validate_groups(const plumb_parameter_options *options, int groups)
 {
-    const correction_kind *kind = correction_find(options->correction);
-    return kind == NULL ? PLUMB_OK : correction_check_groups(kind, groups, options->noise_floor);
+    bool corrected = options->correction != PLUMB_CORRECTION_NONE;
+    return corrected ? correction_check_groups(options, groups) : PLUMB_OK;
 }
 
 /* Corrections pass over every group's gradient and states, in double. */
 static const double corrected_passes = 8.0;
 
-static double adamw_cost(const plumb_parameter_options *options, int64_t rows, int64_t cols,
-                         int64_t count)
+static double adamw_cost(const plumb_parameter_options *options, int groups, int64_t rows,
+                         int64_t cols, int64_t count)
 {
+    (void)groups;
     (void)rows;
     (void)cols;
     double passes = options->correction == PLUMB_CORRECTION_NONE ? 1.0 : corrected_passes;
@@ -176,6 +157,7 @@ static double adamw_cost(const plumb_parameter_options *options, int64_t rows, i
 const optimizer_kind optimizer_adamw = {
     .name = "adamw",
     .element_wise = true,
+    .corrections = CORRECTIONS_OF_MOMENTS,
     .state_count = adamw_state_count,
     .state_name = adamw_state_name,
     .wants_groups = adamw_wants_groups,

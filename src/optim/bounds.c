@@ -28,9 +28,12 @@ static const named_bounds table[] = {
     {"nominal_samples", {1, 0x1p30, 0, 0}},
     {"bucket_elements", {0, 0x1p52, 0, 0}},
     {"chunk_elements", {0, INT_MAX, 0, 0}},
+    {"average_weights", {PLUMB_AVERAGE_NONE, PLUMB_AVERAGE_TAIL, 0, 0}},
+    {"average_beta", {0, 1, 0, 1}},
+    {"average_from", {0, 0x1p52, 0, 0}},
     {"replica_check", {0, INT_MAX, 0, 0}},
     {"log_level", {PLUMB_LOG_WARNING, PLUMB_LOG_DEBUG, 0, 0}},
-    {"optimizer", {PLUMB_OPTIMIZER_SGD, PLUMB_OPTIMIZER_MUON, 0, 0}},
+    {"optimizer", {PLUMB_OPTIMIZER_SGD, PLUMB_OPTIMIZER_SOAP, 0, 0}},
     {"pipeline",
      {PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR, 0, 0}},
     {"polar", {PLUMB_POLAR_SVD, PLUMB_POLAR_POLAR_EXPRESS, 0, 0}},
@@ -41,8 +44,22 @@ static const named_bounds table[] = {
     {"epsilon", {1e-30, 1e6, 0, 0}},
     {"weight_decay", {0, 1e6, 0, 0}},
     {"nesterov", {0, 1, 0, 0}},
-    {"correction", {PLUMB_CORRECTION_NONE, PLUMB_CORRECTION_PAPER_LOO_JENSEN, 0, 0}},
+    {"correction", {PLUMB_CORRECTION_NONE, PLUMB_CORRECTION_PAPER_DIAGONAL, 0, 0}},
     {"noise_floor", {0, 1, 0, 0}},
+    {"folds", {0, INT_MAX, 0, 0}},
+    {"paper_mixing", {0, 1, 0, 0}},
+    {"paper_support_clip", {0, 1e30, 0, 0}},
+    {"rho", {0, 1e30, 0, 0}},
+    {"clip", {0, 1e30, 1, 0}},
+    {"curvature_interval", {1, INT_MAX, 0, 0}},
+    {"exponent", {0.25, 0.5, 0, 0}},
+    {"damping", {0, 1e30, 0, 0}},
+    {"relative_damping", {0, 1, 0, 0}},
+    {"root_interval", {1, INT_MAX, 0, 0}},
+    {"root_failures", {0, INT_MAX, 0, 0}},
+    {"block_size", {1, 0x1p30, 0, 0}},
+    {"grafting", {PLUMB_GRAFTING_NONE, PLUMB_GRAFTING_SGD, 0, 0}},
+    {"bias_correction", {0, 1, 0, 0}},
 };
 
 /* NULL if no option has that name. */
@@ -99,8 +116,26 @@ plumb_status bounds_check_options(const plumb_options *options)
             "nominal_samples is %g, must be a whole number", options->nominal_samples);
     PROPAGATE(bounds_check("bucket_elements", (double)options->bucket_elements));
     PROPAGATE(bounds_check("chunk_elements", (double)options->chunk_elements));
+    PROPAGATE(bounds_check("average_weights", (double)options->average_weights));
+    PROPAGATE(bounds_check("average_beta", options->average_beta));
+    PROPAGATE(bounds_check("average_from", (double)options->average_from));
     PROPAGATE(bounds_check("replica_check", (double)options->replica_check));
     return bounds_check("log_level", (double)options->log_level);
+}
+
+/* Of what Shampoo and SOAP decompose. */
+static plumb_status bounds_check_roots(const plumb_parameter_options *options)
+{
+    PROPAGATE(bounds_check("exponent", options->exponent));
+    REQUIRE(options->exponent == 0.25 || options->exponent == 0.5, PLUMB_ERROR_ARGUMENT,
+            "exponent is %g, must be 0.25 or 0.5", options->exponent);
+    PROPAGATE(bounds_check("damping", options->damping));
+    PROPAGATE(bounds_check("relative_damping", options->relative_damping));
+    PROPAGATE(bounds_check("root_interval", (double)options->root_interval));
+    PROPAGATE(bounds_check("root_failures", (double)options->root_failures));
+    PROPAGATE(bounds_check("block_size", (double)options->block_size));
+    PROPAGATE(bounds_check("grafting", (double)options->grafting));
+    return bounds_check("bias_correction", (double)options->bias_correction);
 }
 
 plumb_status bounds_check_parameter_options(const plumb_parameter_options *options)
@@ -120,5 +155,12 @@ plumb_status bounds_check_parameter_options(const plumb_parameter_options *optio
     PROPAGATE(bounds_check("weight_decay", options->weight_decay));
     PROPAGATE(bounds_check("nesterov", (double)options->nesterov));
     PROPAGATE(bounds_check("correction", (double)options->correction));
-    return bounds_check("noise_floor", options->noise_floor);
+    PROPAGATE(bounds_check("noise_floor", options->noise_floor));
+    PROPAGATE(bounds_check("folds", (double)options->folds));
+    PROPAGATE(bounds_check("paper_mixing", options->paper_mixing));
+    PROPAGATE(bounds_check("paper_support_clip", options->paper_support_clip));
+    PROPAGATE(bounds_check("rho", options->rho));
+    PROPAGATE(bounds_check("clip", options->clip));
+    PROPAGATE(bounds_check("curvature_interval", (double)options->curvature_interval));
+    return bounds_check_roots(options);
 }

@@ -7,12 +7,21 @@
  *
  * Under orthogonalise-then-average the groups' polar factors were taken before the average, and
  * u itself takes Ortho(u)'s place.
+ *
+ * Corrected, Ortho(u) is that of correct/polar_correction.h. For its second order the error of u is
+ * a sum of those of all gradients so far, each with the weight that it has in u; for its jackknife
+ * each fold of the groups owns a momentum, whose mean over the folds is m.
  */
 #include <math.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/vector.h"
+#include "correct/correction.h"
+#include "correct/folds.h"
+#include "correct/polar_correction.h"
 #include "linalg/polar.h"
+#include "linalg/polar_expansion.h"
 #include "optim/elementwise.h"
 #include "optim/optimizer.h"
 #include "optim/pipeline.h"
@@ -50,26 +59,178 @@ static void muon_apply(int64_t count, float keep, float step_size, const float *
     }
 }
 
-static plumb_status muon_update(const optimizer_input *input)
+/* u, by one momentum. */
+static void muon_direction(const optimizer_input *input, const float *gradient,
+                           const float *momentum, float *new_momentum, float *direction)
+{
+    elementwise_weight weight = elementwise_weight_of_new(input->options->beta1);
+    muon_momentum(input->count, weight, gradient, momentum, new_momentum, direction);
+    if (input->options->nesterov) {
+        muon_look_ahead(input->count, weight, gradient, new_momentum, direction);
+    }
+}
+
+/*
+ * The sum of the squares of the weights that the gradients of steps 1 .. t have in u: at age j
+ * (1-beta) beta^j; with Nesterov 1 - beta^2 at age 0 and (1-beta) beta^(j+1) before.
+ */
+static double muon_squared_weights(const plumb_parameter_options *options, int64_t update)
+{
+    double beta = options->beta1;
+    double steps = (double)update;
+    if (!options->nesterov) {
+        return (1.0 - beta) / (1.0 + beta) * (1.0 - pow(beta, 2.0 * steps));
+    }
+    double newest = 1.0 - beta * beta;
+    double older = (1.0 - beta) / (1.0 + beta) * (1.0 - pow(beta, 2.0 * (steps - 1.0)));
+    return newest * newest + pow(beta, 4.0) * older;
+}
+
+static polar_correction muon_polar_correction(const optimizer_input *input)
+{
+    return (polar_correction){input->rows, input->cols, input->options->polar,
+                              input->options->polar_steps, &input->counts->clipped};
+}
+
+static plumb_status muon_second_order(const optimizer_input *input)
+{
+    polar_correction correction = muon_polar_correction(input);
+    muon_direction(input, input->gradient, input->states[0], input->new_states[0], input->scratch);
+    return polar_correction_second_order(
+        &correction, input->group_count, input->groups, input->gradient,
+        muon_squared_weights(input->options, input->update), input->scratch);
+}
+
+/* The mean gradient of a fold's groups. */
+static void muon_fold_gradient(const optimizer_input *input, int fold, int size, double *sum,
+                               float *gradient)
+{
+    for (int64_t i = 0; i < input->count; i++) {
+        sum[i] = 0.0;
+    }
+    for (int k = fold * size; k < (fold + 1) * size; k++) {
+        folds_add(input->count, 1.0 / (double)size, input->groups[k], sum);
+    }
+    for (int64_t i = 0; i < input->count; i++) {
+        gradient[i] = (float)sum[i];
+    }
+}
+
+/* `memory`: folds + 1 times [count]; `sum`: [count]. */
+static plumb_status muon_jackknife_in(const optimizer_input *input, int folds, float *memory,
+                                      double *sum, const float **directions)
+{
+    int64_t count = input->count;
+    polar_correction correction = muon_polar_correction(input);
+    float *gradient = memory + folds * count;
+    for (int f = 0; f < folds; f++) {
+        float *direction = memory + f * count;
+        muon_fold_gradient(input, f, input->group_count / folds, sum, gradient);
+        muon_direction(input, gradient, input->states[f], input->new_states[f], direction);
+        directions[f] = direction;
+    }
+    return polar_correction_jackknife(&correction, folds, directions, input->scratch);
+}
+
+static plumb_status muon_jackknife(const optimizer_input *input)
+{
+    int folds = correction_folds(input->options, input->group_count);
+    float *memory = NULL;
+    double *sum = NULL;
+    const float **directions = NULL;
+    plumb_status status = memory_allocate((folds + 1) * input->count, sizeof(float), &memory);
+    if (status == PLUMB_OK) {
+        status = memory_allocate(input->count, sizeof(double), &sum);
+    }
+    if (status == PLUMB_OK) {
+        status = memory_allocate(folds, sizeof *directions, &directions);
+    }
+    if (status == PLUMB_OK) {
+        status = muon_jackknife_in(input, folds, memory, sum, directions);
+    }
+    memory_free(&directions);
+    memory_free(&sum);
+    memory_free(&memory);
+    return status;
+}
+
+/* What takes the gradient's place, into scratch. */
+static plumb_status muon_orthogonal(const optimizer_input *input)
 {
     const plumb_parameter_options *options = input->options;
-    elementwise_weight weight = elementwise_weight_of_new(options->beta1);
-    muon_momentum(input->count, weight, input->gradient, input->states[0], input->new_states[0],
-                  input->scratch);
-    if (options->nesterov) {
-        muon_look_ahead(input->count, weight, input->gradient, input->new_states[0],
-                        input->scratch);
+    if (options->correction != PLUMB_CORRECTION_NONE) {
+        input->counts->corrected += input->count;
+        return options->correction == PLUMB_CORRECTION_JACKKNIFE ? muon_jackknife(input)
+                                                                 : muon_second_order(input);
     }
-    if (pipeline_orthogonalises_last(options->pipeline)) {
-        PROPAGATE(
-            pipeline_polar(options, input->rows, input->cols, input->scratch, input->scratch));
+    muon_direction(input, input->gradient, input->states[0], input->new_states[0], input->scratch);
+    if (!pipeline_orthogonalises_last(options->pipeline)) {
+        return PLUMB_OK;
     }
+    return pipeline_polar(options, input->rows, input->cols, input->scratch, input->scratch);
+}
+
+static plumb_status muon_update(const optimizer_input *input)
+{
+    PROPAGATE(muon_orthogonal(input));
     double longest = (double)(input->rows > input->cols ? input->rows : input->cols);
     double step_size = input->learning_rate * adamw_update_size * sqrt(longest);
-    double keep = 1.0 - input->learning_rate * options->weight_decay;
+    double keep = 1.0 - input->learning_rate * input->options->weight_decay;
     muon_apply(input->count, (float)keep, (float)step_size, input->values, input->scratch,
                input->new_values);
     return PLUMB_OK;
+}
+
+static bool muon_wants_groups(const plumb_parameter_options *options)
+{
+    return options->correction != PLUMB_CORRECTION_NONE;
+}
+
+/* One momentum, or one a fold. */
+static int muon_state_count(const plumb_parameter_options *options, int groups)
+{
+    bool by_folds = options->correction == PLUMB_CORRECTION_JACKKNIFE;
+    return by_folds ? correction_folds(options, groups) : 1;
+}
+
+static const char *muon_state_name(const plumb_parameter_options *options, int groups, int state,
+                                   int *group)
+{
+    (void)groups;
+    *group = options->correction == PLUMB_CORRECTION_JACKKNIFE ? state : -1;
+    return "momentum";
+}
+
+static plumb_status muon_validate(const plumb_parameter_options *options, int64_t rows,
+                                  int64_t cols)
+{
+    (void)rows;
+    (void)cols;
+    const char *name = correction_name(options->correction);
+    REQUIRE(options->correction != PLUMB_CORRECTION_SECOND_ORDER ||
+                options->polar == PLUMB_POLAR_SVD,
+            PLUMB_ERROR_UNSUPPORTED,
+            "correction %s expands the exact polar factor, which iterative methods only "
+            "approximate: polar must be the SVD",
+            name);
+    REQUIRE(options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
+            "Muon has no second moment: noise_floor must be 0");
+    REQUIRE(options->paper_mixing == 0.0 && options->paper_support_clip == 0.0,
+            PLUMB_ERROR_UNSUPPORTED,
+            "Muon has no paper modes: paper_mixing and paper_support_clip must be 0");
+    REQUIRE(options->correction == PLUMB_CORRECTION_JACKKNIFE || options->folds == 0,
+            PLUMB_ERROR_UNSUPPORTED, "correction %s has no folds to choose: folds must be 0", name);
+    REQUIRE(options->folds != 1, PLUMB_ERROR_ARGUMENT,
+            "folds is 1: there must be 2 or more, or 0 for one fold a group");
+    return PLUMB_OK;
+}
+
+static plumb_status muon_validate_groups(const plumb_parameter_options *options, int groups)
+{
+    REQUIRE(options->correction == PLUMB_CORRECTION_NONE || groups >= 2, PLUMB_ERROR_ARGUMENT,
+            "correction %s needs 2 groups or more; there is %d",
+            correction_name(options->correction), groups);
+    return correction_check_folds(options, groups);
 }
 
 static void muon_defaults(plumb_parameter_options *options)
@@ -79,23 +240,33 @@ static void muon_defaults(plumb_parameter_options *options)
     options->nesterov = 1;
 }
 
-static double muon_cost(const plumb_parameter_options *options, int64_t rows, int64_t cols,
-                        int64_t count)
+static double muon_cost(const plumb_parameter_options *options, int groups, int64_t rows,
+                        int64_t cols, int64_t count)
 {
     double seconds = (double)count * elementwise_seconds;
-    if (pipeline_orthogonalises_last(options->pipeline)) {
-        seconds += polar_cost(options->polar, options->polar_steps, rows, cols);
+    double polar = polar_cost(options->polar, options->polar_steps, rows, cols);
+    int folds = correction_folds(options, groups);
+    switch (options->correction) {
+    case PLUMB_CORRECTION_SECOND_ORDER:
+        return seconds + polar_expansion_cost(rows, cols, groups);
+    case PLUMB_CORRECTION_JACKKNIFE:
+        return (double)(folds + 1) * (seconds + polar);
+    default:
+        return pipeline_orthogonalises_last(options->pipeline) ? seconds + polar : seconds;
     }
-    return seconds;
 }
 
 const optimizer_kind optimizer_muon = {
     .name = "muon",
     .orthogonalises = true,
     .needs_scratch = true,
-    .state_count = elementwise_one_state,
-    .state_name = elementwise_momentum,
+    .corrections = 1U << PLUMB_CORRECTION_SECOND_ORDER | 1U << PLUMB_CORRECTION_JACKKNIFE,
+    .state_count = muon_state_count,
+    .state_name = muon_state_name,
+    .wants_groups = muon_wants_groups,
     .defaults = muon_defaults,
+    .validate = muon_validate,
+    .validate_groups = muon_validate_groups,
     .update = muon_update,
     .cost = muon_cost,
 };

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "correct/correction.h"
 #include "optim/bounds.h"
 #include "optim/optimizer.h"
 
@@ -14,6 +15,9 @@ static const optimizer_kind *const kinds[] = {
     [PLUMB_OPTIMIZER_SGD] = &optimizer_sgd,
     [PLUMB_OPTIMIZER_ADAMW] = &optimizer_adamw,
     [PLUMB_OPTIMIZER_MUON] = &optimizer_muon,
+    [PLUMB_OPTIMIZER_SOPHIA] = &optimizer_sophia,
+    [PLUMB_OPTIMIZER_SHAMPOO] = &optimizer_shampoo,
+    [PLUMB_OPTIMIZER_SOAP] = &optimizer_soap,
 };
 
 const optimizer_kind *optimizer_find(plumb_optimizer optimizer)
@@ -26,6 +30,18 @@ bool optimizer_wants_groups(const plumb_parameter_options *options)
 {
     const optimizer_kind *kind = optimizer_find(options->optimizer);
     return kind->wants_groups != NULL && kind->wants_groups(options);
+}
+
+bool optimizer_wants_curvature_groups(const plumb_parameter_options *options)
+{
+    const optimizer_kind *kind = optimizer_find(options->optimizer);
+    return kind->wants_curvature_groups != NULL && kind->wants_curvature_groups(options);
+}
+
+int optimizer_curvature_interval(const plumb_parameter_options *options)
+{
+    const optimizer_kind *kind = optimizer_find(options->optimizer);
+    return kind->curvature_interval == NULL ? 0 : kind->curvature_interval(options);
 }
 
 plumb_status plumb_parameter_options_init(plumb_parameter_options *options, size_t size,
@@ -46,8 +62,39 @@ plumb_status plumb_parameter_options_init(plumb_parameter_options *options, size
         .learning_rate_factor = 1.0,
         .beta2 = 0.95,
         .epsilon = 1e-8,
+        .rho = 0.05,
+        .clip = 1.0,
+        .curvature_interval = 10,
+        .exponent = 0.25,
+        .damping = 1e-12,
+        .relative_damping = 1e-6,
+        .root_interval = 10,
+        .root_failures = 3,
+        .block_size = 1024,
+        .grafting = PLUMB_GRAFTING_ADAMW,
+        .bias_correction = 1,
     };
     kind->defaults(options);
+    return PLUMB_OK;
+}
+
+/* What belongs to corrections only, or to corrections that another optimizer has. */
+static plumb_status validate_correction(const optimizer_kind *kind,
+                                        const plumb_parameter_options *options)
+{
+    if (options->correction != PLUMB_CORRECTION_NONE) {
+        REQUIRE((kind->corrections >> options->correction & 1U) != 0, PLUMB_ERROR_UNSUPPORTED,
+                "%s has no correction \"%s\"", kind->name, correction_name(options->correction));
+        REQUIRE(options->pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE,
+                PLUMB_ERROR_UNSUPPORTED,
+                "correction %s needs the groups' own gradients: pipeline must be the default",
+                correction_name(options->correction));
+        return PLUMB_OK;
+    }
+    REQUIRE(options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
+            "noise_floor belongs to a correction: without one it must be 0");
+    REQUIRE(options->folds == 0, PLUMB_ERROR_UNSUPPORTED,
+            "folds belong to a correction: without one they must be 0");
     return PLUMB_OK;
 }
 
@@ -55,9 +102,6 @@ plumb_status optimizer_validate(const plumb_parameter_options *options, int64_t 
 {
     PROPAGATE(bounds_check_parameter_options(options));
     const optimizer_kind *kind = optimizer_find(options->optimizer);
-    REQUIRE(kind->wants_groups != NULL || options->correction == PLUMB_CORRECTION_NONE,
-            PLUMB_ERROR_UNSUPPORTED, "%s has no corrections: correction must be none", kind->name);
-    REQUIRE(kind->wants_groups != NULL || options->noise_floor == 0.0, PLUMB_ERROR_UNSUPPORTED,
-            "%s has no corrections: noise_floor must be 0", kind->name);
+    PROPAGATE(validate_correction(kind, options));
     return kind->validate == NULL ? PLUMB_OK : kind->validate(options, rows, cols);
 }

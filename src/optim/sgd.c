@@ -65,10 +65,11 @@ static void sgd_defaults(plumb_parameter_options *options)
     options->beta1 = 0.9;
 }
 
-static double sgd_cost(const plumb_parameter_options *options, int64_t rows, int64_t cols,
-                       int64_t count)
+static double sgd_cost(const plumb_parameter_options *options, int groups, int64_t rows,
+                       int64_t cols, int64_t count)
 {
     (void)options;
+    (void)groups;
     (void)rows;
     (void)cols;
     return (double)count * elementwise_seconds;

@@ -7,13 +7,15 @@
 
 #include "base/memory.h"
 #include "exchange/agreement.h"
+#include "step/curvature.h"
 #include "step/gradients.h"
 #include "step/handle.h"
 #include "step/plan.h"
 #include "step/reduce.h"
 #include "step/slices.h"
+#include "step/weights.h"
 
-enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 16, LINES_OF_PARAMETER = 13 };
+enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 19, LINES_OF_PARAMETER = 27 };
 
 /* The lines of the handle's options; returns the end of the text. */
 static char *describe_options(const plumb *p, char *at)
@@ -27,7 +29,24 @@ static char *describe_options(const plumb *p, char *at)
                   (long long)o->bucket_elements);
     at += sprintf(at, "chunk_elements = %lld\nreplica_check = %d\n", (long long)o->chunk_elements,
                   o->replica_check);
+    at += sprintf(at, "average_weights = %d\naverage_beta = %.17g\naverage_from = %lld\n",
+                  (int)o->average_weights, o->average_beta, (long long)o->average_from);
     at += sprintf(at, "number of parameters = %lld\n", (long long)p->parameter_count);
+    return at;
+}
+
+/* What Shampoo and SOAP read. */
+static char *describe_roots(const parameter *one, char *at)
+{
+    const plumb_parameter_options *q = &one->options;
+    at += sprintf(at, "exponent of %s = %.17g\n", one->name, q->exponent);
+    at += sprintf(at, "damping of %s = %.17g\n", one->name, q->damping);
+    at += sprintf(at, "relative_damping of %s = %.17g\n", one->name, q->relative_damping);
+    at += sprintf(at, "root_interval of %s = %d\n", one->name, q->root_interval);
+    at += sprintf(at, "root_failures of %s = %d\n", one->name, q->root_failures);
+    at += sprintf(at, "block_size of %s = %lld\n", one->name, (long long)q->block_size);
+    at += sprintf(at, "grafting of %s = %d\n", one->name, (int)q->grafting);
+    at += sprintf(at, "bias_correction of %s = %d\n", one->name, q->bias_correction);
     return at;
 }
 
@@ -49,7 +68,13 @@ static char *describe_parameter(const parameter *one, int64_t index, char *at)
     at += sprintf(at, "nesterov of %s = %d\n", one->name, q->nesterov);
     at += sprintf(at, "correction of %s = %d\n", one->name, (int)q->correction);
     at += sprintf(at, "noise_floor of %s = %.17g\n", one->name, q->noise_floor);
-    return at;
+    at += sprintf(at, "folds of %s = %d\n", one->name, q->folds);
+    at += sprintf(at, "paper_mixing of %s = %.17g\n", one->name, q->paper_mixing);
+    at += sprintf(at, "paper_support_clip of %s = %.17g\n", one->name, q->paper_support_clip);
+    at += sprintf(at, "rho of %s = %.17g\n", one->name, q->rho);
+    at += sprintf(at, "clip of %s = %.17g\n", one->name, q->clip);
+    at += sprintf(at, "curvature_interval of %s = %d\n", one->name, q->curvature_interval);
+    return describe_roots(one, at);
 }
 
 /* The lines "field = value" that must be equal on all ranks. */
@@ -156,17 +181,17 @@ static plumb_status fix_groups(plumb *p, int64_t total)
     PROPAGATE(check_total(p, total));
     p->state_groups = choose_groups(p, total);
     p->wants_groups = false;
-    p->corrected = 0;
+    p->counting = false;
     for (int64_t i = 0; i < p->parameter_count; i++) {
         const parameter *one = &p->parameters[i];
         if (one->kind->validate_groups != NULL) {
             plumb_status status = one->kind->validate_groups(&one->options, p->state_groups);
             PROPAGATE(handle_named(p, one, status));
         }
-        if (optimizer_wants_groups(&one->options)) {
-            p->wants_groups = true;
-            p->corrected += one->rows * one->cols;
-        }
+        p->wants_groups = p->wants_groups || optimizer_wants_groups(&one->options) ||
+                          optimizer_wants_curvature_groups(&one->options);
+        p->counting =
+            p->counting || one->options.correction != PLUMB_CORRECTION_NONE || one->kind->counts;
     }
     return PLUMB_OK;
 }
@@ -181,9 +206,10 @@ static plumb_status make_plan(plumb *p)
     slices_free(p);
     status = agreement_verdict(communicator, exchange_adopt(p->exchange, &l));
     if (status == PLUMB_OK) {
-        status = agreement_verdict(communicator, slices_make(p));
+        status = slices_make(p);
+        status = agreement_verdict(communicator, status == PLUMB_OK ? weights_make(p) : status);
     }
-    return status;
+    return status == PLUMB_OK ? curvature_set_up(p) : status;
 }
 
 static plumb_status set_up(plumb *p, int64_t total)
@@ -211,6 +237,7 @@ static plumb_status prepare(plumb *p, int64_t total)
             "%lld micro-batches would have %d",
             p->state_groups, (long long)total, p->groups);
     PROPAGATE(exchange_prepare(p->exchange, total, p->groups));
+    PROPAGATE(curvature_prepare(p));
     exchange_share(p->exchange, &p->first, &p->count);
     PROPAGATE(reduce_prepare(p));
     return gradients_begin(p);
@@ -229,6 +256,7 @@ static plumb_status begin(plumb *p, int64_t total)
     PROPAGATE(agreement_equal(exchange_communicator(p->exchange), prepare(p, total),
                               "the number of micro-batches", (double)total));
     PROPAGATE(exchange_open(p->exchange));
+    PROPAGATE(curvature_open(p));
     p->phase = HANDLE_OPEN;
     return PLUMB_OK;
 }

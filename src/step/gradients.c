@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/vector.h"
+#include "step/curvature.h"
 
 plumb_status gradients_begin(plumb *p)
 {
@@ -26,8 +27,7 @@ plumb_status gradients_begin(plumb *p)
     return PLUMB_OK;
 }
 
-/* The first failure of this rank's gradients is the one that is told. */
-static void remember(plumb *p, plumb_status status)
+void gradients_remember(plumb *p, plumb_status status)
 {
     if (p->failure == PLUMB_OK) {
         p->failure = status;
@@ -35,12 +35,23 @@ static void remember(plumb *p, plumb_status status)
     }
 }
 
-static plumb_status find_description(plumb *p, int64_t micro_batch, description **found)
+plumb_status gradients_check_micro_batch(const plumb *p, int64_t micro_batch)
 {
     REQUIRE(micro_batch >= p->first && micro_batch < p->first + p->count, PLUMB_ERROR_ARGUMENT,
             "micro-batch %lld is not rank %d's, which has %lld to %lld", (long long)micro_batch,
             exchange_order(p->exchange)->rank, (long long)p->first,
             (long long)(p->first + p->count - 1));
+    return PLUMB_OK;
+}
+
+void gradients_touch(plumb *p, int64_t micro_batch)
+{
+    p->descriptions[micro_batch - p->first].touched = true;
+}
+
+static plumb_status find_description(plumb *p, int64_t micro_batch, description **found)
+{
+    PROPAGATE(gradients_check_micro_batch(p, micro_batch));
     *found = &p->descriptions[micro_batch - p->first];
     return PLUMB_OK;
 }
@@ -83,6 +94,9 @@ static plumb_status describe(plumb *p, int64_t micro_batch, double samples, doub
     if (known->samples != samples) {
         known->samples = samples;
         exchange_weigh(p->exchange, micro_batch, samples);
+        if (curvature_due(p)) {
+            exchange_weigh(p->curvature, micro_batch, samples);
+        }
     }
     return PLUMB_OK;
 }
@@ -127,11 +141,11 @@ static plumb_status accumulate(plumb *p, int id, int64_t micro_batch, const floa
     known->touched = true;
     PROPAGATE(exchange_accumulate(p->exchange, id, micro_batch, gradient, &finite));
     if (!finite) {
-        remember(p,
-                 error_raise(PLUMB_ERROR_NONFINITE,
-                             "gradient of parameter \"%s\" is not finite (rank %d, "
-                             "micro-batch %lld)",
-                             one->name, exchange_order(p->exchange)->rank, (long long)micro_batch));
+        gradients_remember(p, error_raise(PLUMB_ERROR_NONFINITE,
+                                          "gradient of parameter \"%s\" is not finite (rank %d, "
+                                          "micro-batch %lld)",
+                                          one->name, exchange_order(p->exchange)->rank,
+                                          (long long)micro_batch));
     }
     return PLUMB_OK;
 }
@@ -141,7 +155,7 @@ plumb_status plumb_accumulate(plumb *p, int id, int64_t micro_batch, const float
     PROPAGATE(handle_given(p));
     plumb_status status = handle_result(p, accumulate(p, id, micro_batch, gradient));
     if (status == PLUMB_ERROR_COVERAGE || status == PLUMB_ERROR_MEMORY) {
-        remember(p, status);
+        gradients_remember(p, status);
     }
     return status;
 }
@@ -152,7 +166,11 @@ plumb_status plumb_progress(plumb *p)
     if (p->phase != HANDLE_OPEN) {
         return PLUMB_OK;
     }
-    return handle_result(p, exchange_progress(p->exchange));
+    plumb_status status = exchange_progress(p->exchange);
+    if (status == PLUMB_OK && curvature_due(p)) {
+        status = exchange_progress(p->curvature);
+    }
+    return handle_result(p, status);
 }
 
 /* Tells which micro-batch of an incomplete parameter is the first to lack its gradient. */
@@ -162,11 +180,11 @@ static void remember_missing(plumb *p, int id)
     while (exchange_seen(p->exchange, id, k)) {
         k++;
     }
-    remember(p,
-             error_raise(PLUMB_ERROR_COVERAGE,
-                         "parameter \"%s\": the gradient of micro-batch %lld is missing on "
-                         "rank %d",
-                         p->parameters[id].name, (long long)k, exchange_order(p->exchange)->rank));
+    gradients_remember(
+        p, error_raise(PLUMB_ERROR_COVERAGE,
+                       "parameter \"%s\": the gradient of micro-batch %lld is missing on "
+                       "rank %d",
+                       p->parameters[id].name, (long long)k, exchange_order(p->exchange)->rank));
 }
 
 plumb_status gradients_complete(plumb *p)
@@ -177,5 +195,5 @@ plumb_status gradients_complete(plumb *p)
             PROPAGATE(exchange_blank(p->exchange, id));
         }
     }
-    return PLUMB_OK;
+    return curvature_complete(p);
 }

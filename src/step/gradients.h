@@ -6,6 +6,15 @@
 
 #include "step/handle.h"
 
+/* ARGUMENT unless the micro-batch is this rank's. */
+plumb_status gradients_check_micro_batch(const plumb *p, int64_t micro_batch);
+
+/* Something of this micro-batch has come: its samples are fixed. */
+void gradients_touch(plumb *p, int64_t micro_batch);
+
+/* The first failure of this rank's gradients is the one that plumb_reduce tells. */
+void gradients_remember(plumb *p, plumb_status status);
+
 /* Empties the descriptions for a step of this rank's p->count micro-batches. MEMORY. */
 plumb_status gradients_begin(plumb *p);
 

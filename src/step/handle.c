@@ -11,9 +11,11 @@
 #include "exchange/transport.h"
 #include "optim/bounds.h"
 #include "optim/pipeline.h"
+#include "step/curvature.h"
 #include "step/gradients.h"
 #include "step/reduce.h"
 #include "step/slices.h"
+#include "step/weights.h"
 
 void plumb_version(int *major, int *minor, int *patch)
 {
@@ -171,6 +173,7 @@ static void drop_step(plumb *p)
 {
     if (p->phase == HANDLE_OPEN && !transport_over() && gradients_complete(p) == PLUMB_OK) {
         (void)exchange_deliver(p->exchange);
+        (void)curvature_deliver(p);
     }
 }
 
@@ -189,7 +192,9 @@ plumb_status plumb_destroy(plumb **p)
     }
     memory_free(&gone->descriptions);
     memory_free(&gone->sample_norms);
+    weights_free(gone);
     memory_free(&gone->parameters);
+    exchange_destroy(&gone->curvature);
     exchange_destroy(&gone->exchange);
     memory_free(p);
     return PLUMB_OK;

@@ -19,6 +19,7 @@ typedef struct parameter {
     float *values; /* the caller's, rows x cols */
     plumb_parameter_options options;
     const optimizer_kind *kind;
+    int64_t curvature_index; /* among the parameters that use curvature; -1: it uses none */
 } parameter;
 
 /* What plumb_describe_micro_batch said, and whether gradients of it have come. */
@@ -39,6 +40,11 @@ typedef struct slice {
     /* Owner only: [0] and [1] take turns as the state and the state to come. */
     int state_count;
     float **states[2]; /* [state_count][count] */
+    int matrix_state_count;
+    int64_t *matrix_state_sizes; /* [matrix_state_count] doubles */
+    double **matrix_states[2];   /* [matrix_state_count][its size] */
+    /* Where its curvature lies: bucket, or -1, and elements from the bucket's first. */
+    int64_t curvature_bucket, curvature_offset;
 } slice;
 
 /* The agreement of a step: what every rank brings, in doubles. See reduce.c. */
@@ -59,6 +65,8 @@ typedef enum handle_phase {
 struct plumb {
     plumb_options options;
     exchange *exchange;
+    exchange *curvature;    /* NULL if no parameter uses any */
+    int curvature_interval; /* 0: likewise */
     handle_phase phase;
     bool planned;
     bool drifted;  /* replicas were found to differ: the next step begins with equal ones */
@@ -69,14 +77,15 @@ struct plumb {
 
     int64_t slice_count;
     slice *slices;
-    int current;                   /* which of slice.states is the state */
-    bool wants_groups;             /* some parameter's update needs every group's gradient */
-    int state_groups;              /* G that the states are for */
-    const float **groups_of_slice; /* [state_groups] room to list a slice's groups */
-    int64_t clipped;               /* elements of this step whose correction met its bound */
-    int64_t corrected;             /* elements of all parameters with a correction */
-    float *scratch;                /* for optimizers that need it */
-    int *blocks_of;                /* [ranks] blocks of squares of what a rank owns */
+    int current;                      /* which of slice.states is the state */
+    bool wants_groups;                /* some parameter's update needs every group's gradient */
+    int state_groups;                 /* G that the states are for */
+    const float **groups_of_slice;    /* [state_groups] room to list a slice's groups */
+    const float **curvature_of_slice; /* the same for its curvature */
+    bool counting;                    /* some optimizer counts what the report tells */
+    optimizer_counts counts;          /* of this rank's updates in this step */
+    float *scratch;                   /* for optimizers that need it */
+    int *blocks_of;                   /* [ranks] blocks of squares of what a rank owns */
 
     /* The step that is open. */
     int64_t micro_batches; /* K */
@@ -89,7 +98,9 @@ struct plumb {
     char failure_text[ERROR_MESSAGE_SIZE];
 
     /* What plumb_reduce found. */
-    double divisor; /* sum of weights */
+    double divisor;   /* sum of weights */
+    float *averages;  /* of the values, one parameter after the other; NULL: not asked for */
+    int64_t averaged; /* steps that count in them */
     plumb_report report;
     float *sample_norms;
     int64_t sample_norm_count;

@@ -46,11 +46,27 @@ static plumb_status check_options(const plumb *p, const char *name, int64_t rows
         return error_raise(status, "parameter \"%s\": %.300s", name, reason);
     }
     REQUIRE(p->options.exchange != PLUMB_EXCHANGE_ALLREDUCE ||
-                (!pipeline_by_group(options->pipeline) && !optimizer_wants_groups(options)),
+                (!pipeline_by_group(options->pipeline) && !optimizer_wants_groups(options) &&
+                 !optimizer_wants_curvature_groups(options)),
             PLUMB_ERROR_UNSUPPORTED,
             "parameter \"%s\": its pipeline or correction needs every group's gradient at the "
             "owner, which the allreduce exchange does not bring",
             name);
+    return PLUMB_OK;
+}
+
+/* Curvature is due for all of a handle's parameters at once, or one pass would not do. */
+static plumb_status take_curvature_interval(plumb *p, const char *name,
+                                            const plumb_parameter_options *options)
+{
+    int interval = optimizer_curvature_interval(options);
+    REQUIRE(interval == 0 || p->curvature_interval == 0 || interval == p->curvature_interval,
+            PLUMB_ERROR_ARGUMENT,
+            "parameter \"%s\": curvature_interval is %d, that of parameters before it %d", name,
+            interval, p->curvature_interval);
+    if (interval > 0) {
+        p->curvature_interval = interval;
+    }
     return PLUMB_OK;
 }
 
@@ -82,11 +98,13 @@ static plumb_status add_checked(plumb *p, const char *name, int64_t rows, int64_
         options = &defaults;
     }
     PROPAGATE(check_options(p, name, rows, cols, options));
+    PROPAGATE(take_curvature_interval(p, name, options));
     parameter one = {.rows = rows,
                      .cols = cols,
                      .values = values,
                      .options = *options,
-                     .kind = optimizer_find(options->optimizer)};
+                     .kind = optimizer_find(options->optimizer),
+                     .curvature_index = -1};
     strncpy(one.name, name, sizeof one.name - 1);
     return add(p, &one, id);
 }

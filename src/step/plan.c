@@ -135,7 +135,7 @@ static double bucket_cost(const plumb *p, const layout *l, const layout_bucket *
     for (int64_t i = b->first_parameter; i <= b->last_parameter; i++) {
         const parameter *one = &p->parameters[i];
         int64_t count = l->parameters[i].count < b->count ? l->parameters[i].count : b->count;
-        cost += one->kind->cost(&one->options, one->rows, one->cols, count);
+        cost += one->kind->cost(&one->options, p->state_groups, one->rows, one->cols, count);
     }
     return cost;
 }

@@ -10,6 +10,7 @@
 #include "base/vector.h"
 #include "exchange/agreement.h"
 #include "exchange/transport.h"
+#include "step/curvature.h"
 #include "step/gradients.h"
 #include "step/slices.h"
 #include "step/reduce.h"
@@ -89,19 +90,33 @@ static void square_blocks(plumb *p, double *blocks)
     }
 }
 
+/* The first failure of this rank's own work for the exchange. */
+static plumb_status work_failure(const plumb *p)
+{
+    PROPAGATE(exchange_failure(p->exchange));
+    return curvature_due(p) ? exchange_failure(p->curvature) : PLUMB_OK;
+}
+
 /* How bad this rank's own failure of the step is. */
 static int failure_level(const plumb *p)
 {
     if (p->failure != PLUMB_OK) {
         return FAILED_GRADIENT;
     }
-    return exchange_failure(p->exchange) != PLUMB_OK ? FAILED_WORK : FAILED_NOT;
+    return work_failure(p) != PLUMB_OK ? FAILED_WORK : FAILED_NOT;
 }
 
 static void fill_mine(plumb *p, double start, gathering *g)
 {
     mail_account account;
     exchange_account(p->exchange, &account, &g->mine[HEADER_OVERLAP]);
+    if (curvature_due(p)) {
+        mail_account more;
+        double overlap;
+        exchange_account(p->curvature, &more, &overlap);
+        account.bytes += more.bytes;
+        account.messages += more.messages;
+    }
     g->mine[HEADER_FAILED] = failure_level(p);
     g->mine[HEADER_BYTES] = (double)account.bytes;
     g->mine[HEADER_MESSAGES] = (double)account.messages;
@@ -121,7 +136,7 @@ static plumb_status own_failure(const plumb *p)
     if (p->failure != PLUMB_OK) {
         return error_raise(p->failure, "%s", p->failure_text);
     }
-    return exchange_failure(p->exchange);
+    return work_failure(p);
 }
 
 /* The message of the lowest rank that failed worst to all, if any rank failed. */
@@ -220,6 +235,7 @@ static void sum_traffic(const plumb *p, const gathering *g, plumb_report *report
         report->exchange_seconds = fmax(report->exchange_seconds, header[HEADER_SECONDS]);
     }
     int64_t plain = exchange_plain_bytes(p->exchange);
+    plain += curvature_due(p) ? exchange_plain_bytes(p->curvature) : 0;
     report->exchange_bytes = (int64_t)bytes + exchange_publish_bytes(p->exchange);
     report->exchange_messages = (int64_t)messages + exchange_publish_messages(p->exchange);
     report->first_leg_ratio = plain > 0 ? bytes / (double)plain : 1.0;
@@ -324,6 +340,7 @@ static plumb_status reduce(plumb *p)
                                .groups = p->groups};
     PROPAGATE(gradients_complete(p));
     PROPAGATE(exchange_deliver(p->exchange));
+    PROPAGATE(curvature_deliver(p));
     return agree(p, start);
 }
 

@@ -45,6 +45,30 @@ static plumb_status make_states(plumb *p, slice *s)
     return PLUMB_OK;
 }
 
+static plumb_status make_matrix_states(plumb *p, slice *s)
+{
+    const parameter *one = &p->parameters[s->parameter];
+    const plumb_parameter_options *options = &one->options;
+    if (one->kind->matrix_state_count == NULL) {
+        return PLUMB_OK;
+    }
+    int count = one->kind->matrix_state_count(options, p->state_groups, one->rows, one->cols);
+    PROPAGATE(memory_zeroed(count, sizeof *s->matrix_state_sizes, &s->matrix_state_sizes));
+    s->matrix_state_count = count;
+    for (int i = 0; i < count; i++) {
+        s->matrix_state_sizes[i] =
+            one->kind->matrix_state_size(options, p->state_groups, one->rows, one->cols, i);
+    }
+    for (int turn = 0; turn < 2; turn++) {
+        PROPAGATE(memory_zeroed(count, sizeof *s->matrix_states[turn], &s->matrix_states[turn]));
+        for (int i = 0; i < count; i++) {
+            PROPAGATE(memory_zeroed(s->matrix_state_sizes[i], sizeof(double),
+                                    &s->matrix_states[turn][i]));
+        }
+    }
+    return PLUMB_OK;
+}
+
 static plumb_status list_slices(plumb *p)
 {
     const layout *l = exchange_layout(p->exchange);
@@ -67,6 +91,8 @@ plumb_status slices_make(plumb *p)
 {
     PROPAGATE(list_slices(p));
     PROPAGATE(memory_zeroed(p->state_groups, sizeof *p->groups_of_slice, &p->groups_of_slice));
+    PROPAGATE(
+        memory_zeroed(p->state_groups, sizeof *p->curvature_of_slice, &p->curvature_of_slice));
     int64_t scratch = 0;
     for (int64_t i = 0; i < p->slice_count; i++) {
         slice *s = &p->slices[i];
@@ -74,6 +100,7 @@ plumb_status slices_make(plumb *p)
             continue;
         }
         PROPAGATE(make_states(p, s));
+        PROPAGATE(make_matrix_states(p, s));
         if (p->parameters[s->parameter].kind->needs_scratch && s->count > scratch) {
             scratch = s->count;
         }
@@ -81,20 +108,30 @@ plumb_status slices_make(plumb *p)
     return scratch > 0 ? memory_allocate(scratch, sizeof *p->scratch, &p->scratch) : PLUMB_OK;
 }
 
+static void free_states(slice *s)
+{
+    for (int turn = 0; turn < 2; turn++) {
+        for (int k = 0; s->states[turn] != NULL && k < s->state_count; k++) {
+            memory_free(&s->states[turn][k]);
+        }
+        memory_free(&s->states[turn]);
+        for (int k = 0; s->matrix_states[turn] != NULL && k < s->matrix_state_count; k++) {
+            memory_free(&s->matrix_states[turn][k]);
+        }
+        memory_free(&s->matrix_states[turn]);
+    }
+    memory_free(&s->matrix_state_sizes);
+}
+
 void slices_free(plumb *p)
 {
     for (int64_t i = 0; p->slices != NULL && i < p->slice_count; i++) {
-        for (int turn = 0; turn < 2; turn++) {
-            slice *s = &p->slices[i];
-            for (int k = 0; s->states[turn] != NULL && k < s->state_count; k++) {
-                memory_free(&s->states[turn][k]);
-            }
-            memory_free(&s->states[turn]);
-        }
+        free_states(&p->slices[i]);
     }
     memory_free(&p->slices);
     memory_free(&p->blocks_of);
     memory_free(&p->scratch);
     memory_free(&p->groups_of_slice);
+    memory_free(&p->curvature_of_slice);
     p->slice_count = 0;
 }

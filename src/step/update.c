@@ -9,8 +9,10 @@
 #include "exchange/agreement.h"
 #include "exchange/transport.h"
 #include "optim/pipeline.h"
+#include "step/curvature.h"
 #include "step/reduce.h"
 #include "step/slices.h"
+#include "step/weights.h"
 
 /* The slice's mean gradient, clipped and finished by the pipeline, in place of its sum. */
 static plumb_status prepare_gradient(plumb *p, const slice *s, float *gradient)
@@ -55,12 +57,22 @@ static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, con
         .new_values = exchange_values(p->exchange) + s->offset,
         .states = (const float *const *)s->states[p->current],
         .new_states = s->states[1 - p->current],
-        .clipped = &p->clipped,
+        .matrix_states = (const double *const *)s->matrix_states[p->current],
+        .new_matrix_states = s->matrix_states[1 - p->current],
+        .counts = &p->counts,
         .scratch = p->scratch,
     };
     if (optimizer_wants_groups(&one->options)) {
         input.group_count = p->groups;
         input.groups = p->groups_of_slice;
+    }
+    if (curvature_due(p) && one->curvature_index >= 0) {
+        input.curvature = curvature_mean(p, s);
+        if (optimizer_wants_curvature_groups(&one->options)) {
+            input.group_count = p->groups;
+            curvature_groups(p, s, p->curvature_of_slice);
+            input.curvature_groups = p->curvature_of_slice;
+        }
     }
     return input;
 }
@@ -77,6 +89,14 @@ static plumb_status check_results(const plumb *p, const slice *s, const optimize
         REQUIRE(vector_all_finite(s->count, input->new_states[i]), PLUMB_ERROR_NONFINITE,
                 "the %s of parameter \"%s\" is not finite (rank %d)",
                 one->kind->state_name(&one->options, p->state_groups, i, &group), one->name, rank);
+    }
+    for (int i = 0; i < s->matrix_state_count; i++) {
+        int group;
+        REQUIRE(vector_all_finite_doubles(s->matrix_state_sizes[i], input->new_matrix_states[i]),
+                PLUMB_ERROR_NONFINITE, "the %s of parameter \"%s\" is not finite (rank %d)",
+                one->kind->matrix_state_name(&one->options, p->state_groups, one->rows, one->cols,
+                                             i, &group),
+                one->name, rank);
     }
     return PLUMB_OK;
 }
@@ -103,7 +123,7 @@ static plumb_status compute(plumb *p, double learning_rate)
 {
     REQUIRE(isfinite(learning_rate) && learning_rate >= 0.0, PLUMB_ERROR_ARGUMENT,
             "the learning rate is %g", learning_rate);
-    p->clipped = 0;
+    p->counts = (optimizer_counts){0};
     for (int64_t i = 0; i < p->slice_count; i++) {
         slice *s = &p->slices[i];
         if (slice_owned(p, s)) {
@@ -123,16 +143,27 @@ static void take_values(plumb *p)
     }
 }
 
-/* The share of corrected elements whose correction met its bound, over all owners. */
-static plumb_status count_clipped(plumb *p)
+/* What the optimizers counted, over all owners: whole numbers, the same in any order. */
+static plumb_status sum_counts(plumb *p)
 {
-    p->report.correction_clipped = 0.0;
-    if (!p->wants_groups) {
+    plumb_report *report = &p->report;
+    report->correction_clipped = 0.0;
+    report->unclipped = 1.0;
+    report->roots_failed = 0;
+    if (!p->counting) {
         return PLUMB_OK;
     }
-    double clipped = (double)p->clipped;
-    PROPAGATE(agreement_sum(exchange_communicator(p->exchange), 1, &clipped));
-    p->report.correction_clipped = clipped / (double)p->corrected;
+    const optimizer_counts *c = &p->counts;
+    double sums[] = {(double)c->corrected, (double)c->clipped, (double)c->clippable,
+                     (double)c->unclipped, (double)c->roots_failed};
+    PROPAGATE(agreement_sum(exchange_communicator(p->exchange), sizeof sums / sizeof *sums, sums));
+    if (sums[0] > 0.0) {
+        report->correction_clipped = sums[1] / sums[0];
+    }
+    if (sums[2] > 0.0) {
+        report->unclipped = sums[3] / sums[2];
+    }
+    report->roots_failed = (int64_t)sums[4];
     return PLUMB_OK;
 }
 
@@ -144,11 +175,12 @@ static plumb_status commit(plumb *p)
     take_values(p);
     p->current = 1 - p->current;
     p->steps++;
+    weights_add(p);
     double seconds[2] = {p->report.update_seconds, transport_seconds() - start};
     PROPAGATE(agreement_largest(exchange_communicator(p->exchange), 2, seconds));
     p->report.update_seconds = seconds[0];
     p->report.exchange_seconds += seconds[1];
-    return count_clipped(p);
+    return sum_counts(p);
 }
 
 /* Before anything changes: afterwards all ranks have the owners' values, whatever was there. */

@@ -16,7 +16,9 @@ struct gradient_file {
     int rank;
     gradient_layout layout;
     hid_t file;
+    bool has_curvature;
     hid_t *gradients; /* [parameter_count], open datasets */
+    hid_t *curvature; /* the same; all HDF5_NONE without has_curvature */
     char path[512];   /* for messages */
 };
 
@@ -31,6 +33,18 @@ static void check_same_file(const gradient_file *f, const char *path, shared_err
     }
 }
 
+static hid_t open_dataset(const gradient_file *f, int parameter, const char *object,
+                          shared_error *e)
+{
+    char name[GRADIENT_FILE_NAME_SIZE + 32];
+    snprintf(name, sizeof name, "/parameters/%s/%s", f->layout.parameters[parameter].name, object);
+    hid_t dataset = H5Dopen2(f->file, name, H5P_DEFAULT);
+    if (dataset < 0) {
+        shared_error_from_hdf5(e, f->path);
+    }
+    return dataset;
+}
+
 static void open_datasets(gradient_file *f, MPI_Comm communicator, const char *path,
                           shared_error *e)
 {
@@ -40,24 +54,30 @@ static void open_datasets(gradient_file *f, MPI_Comm communicator, const char *p
         return;
     }
     for (int i = 0; i < f->layout.parameter_count; i++) {
-        char name[GRADIENT_FILE_NAME_SIZE + 32];
-        snprintf(name, sizeof name, "/parameters/%s/gradients", f->layout.parameters[i].name);
-        f->gradients[i] = H5Dopen2(f->file, name, H5P_DEFAULT);
-        if (f->gradients[i] < 0) {
-            shared_error_from_hdf5(e, path);
+        f->gradients[i] = open_dataset(f, i, "gradients", e);
+        if (f->has_curvature) {
+            f->curvature[i] = open_dataset(f, i, "curvature", e);
         }
     }
+}
+
+/* [count] datasets, none of them open; NULL without memory. */
+static hid_t *no_datasets(size_t count)
+{
+    hid_t *datasets = malloc(count * sizeof *datasets);
+    for (size_t i = 0; i < count && datasets != NULL; i++) {
+        datasets[i] = HDF5_NONE;
+    }
+    return datasets;
 }
 
 static void prepare(gradient_file *f, MPI_Comm communicator, const char *path, shared_error *e)
 {
     size_t count = (size_t)f->layout.parameter_count;
-    f->gradients = malloc(count * sizeof *f->gradients);
-    if (f->gradients == NULL) {
+    f->gradients = no_datasets(count);
+    f->curvature = no_datasets(count);
+    if (f->gradients == NULL || f->curvature == NULL) {
         shared_error_set(e, SHARED_SYSTEM, "no memory for a file of gradients");
-    }
-    for (size_t i = 0; i < count && f->gradients != NULL; i++) {
-        f->gradients[i] = HDF5_NONE;
     }
     check_same_file(f, path, e);
     if (shared_error_agree(e, communicator) == SHARED_OK) {
@@ -67,7 +87,7 @@ static void prepare(gradient_file *f, MPI_Comm communicator, const char *path, s
 }
 
 int gradient_file_open(gradient_file **file, MPI_Comm communicator, const char *path,
-                       shared_error *e)
+                       bool curvature, shared_error *e)
 {
     int rank = 0;
     MPI_Comm_rank(communicator, &rank);
@@ -80,9 +100,10 @@ int gradient_file_open(gradient_file **file, MPI_Comm communicator, const char *
         f->communicator = communicator;
         f->rank = rank;
         f->file = HDF5_NONE;
+        f->has_curvature = curvature;
         snprintf(f->path, sizeof f->path, "%s", path);
         if (rank == 0) {
-            gradient_layout_examine(&f->layout, path, e);
+            gradient_layout_examine(&f->layout, path, curvature, e);
         }
     }
     if (shared_error_agree(e, communicator) == SHARED_OK &&
@@ -96,22 +117,28 @@ int gradient_file_open(gradient_file **file, MPI_Comm communicator, const char *
     return e->kind;
 }
 
+static void close_datasets(hid_t *datasets, int count)
+{
+    for (int i = 0; i < count && datasets != NULL; i++) {
+        if (datasets[i] >= 0) {
+            H5Dclose(datasets[i]);
+        }
+    }
+    free(datasets);
+}
+
 void gradient_file_close(gradient_file **file)
 {
     gradient_file *f = *file;
     if (f == NULL) {
         return;
     }
-    for (int i = 0; i < f->layout.parameter_count && f->gradients != NULL; i++) {
-        if (f->gradients[i] >= 0) {
-            H5Dclose(f->gradients[i]);
-        }
-    }
+    close_datasets(f->gradients, f->layout.parameter_count);
+    close_datasets(f->curvature, f->layout.parameter_count);
     if (f->file >= 0) {
         H5Fclose(f->file);
     }
     gradient_layout_free(&f->layout);
-    free(f->gradients);
     free(f);
     *file = NULL;
 }
@@ -190,18 +217,32 @@ int gradient_file_read_initial_values(gradient_file *f, int parameter, float *va
     return e->kind;
 }
 
-int gradient_file_read(gradient_file *f, int parameter, int64_t step, int64_t micro_batch,
-                       float *gradient, shared_error *e)
+static int read_micro_batch(const gradient_file *f, int parameter, const char *object,
+                            hid_t dataset, const int64_t lead[2], float *values, shared_error *e)
 {
     const recorded_parameter *p = &f->layout.parameters[parameter];
     hdf5_rows rows = {
-        .rank = 4, .lead = {step, micro_batch}, .first = 0, .count = p->rows, .cols = p->cols};
+        .rank = 4, .lead = {lead[0], lead[1]}, .first = 0, .count = p->rows, .cols = p->cols};
     if (!p->has_steps) {
         rows.rank = 3;
-        rows.lead[0] = micro_batch;
+        rows.lead[0] = lead[1];
     }
-    if (hdf5_read_rows(f->gradients[parameter], &rows, gradient) < 0) {
-        read_failed(f, parameter, "gradients", e);
+    if (hdf5_read_rows(dataset, &rows, values) < 0) {
+        read_failed(f, parameter, object, e);
     }
     return e->kind;
+}
+
+int gradient_file_read(gradient_file *f, int parameter, int64_t step, int64_t micro_batch,
+                       float *gradient, shared_error *e)
+{
+    const int64_t lead[2] = {step, micro_batch};
+    return read_micro_batch(f, parameter, "gradients", f->gradients[parameter], lead, gradient, e);
+}
+
+int gradient_file_read_curvature(gradient_file *f, int parameter, int64_t step, int64_t micro_batch,
+                                 float *curvature, shared_error *e)
+{
+    const int64_t lead[2] = {step, micro_batch};
+    return read_micro_batch(f, parameter, "curvature", f->curvature[parameter], lead, curvature, e);
 }

@@ -4,6 +4,8 @@
  *     /parameters/NAME/gradients       [steps, K, rows, cols], or [K, rows, cols] for one step
  *         attribute samples            [K], optional: weight of each micro-batch in the mean
  *     /parameters/NAME/initial_values  [rows, cols], optional: zeros without it
+ *     /parameters/NAME/curvature       shape of the gradients, for optimizers that need it:
+ *                                      estimates of the Hessian's diagonal, used as they are
  *
  * All parameters have the same steps, K and samples. Values are floats of any width and byte
  * order, which HDF5 converts to 32 bits. Other links below NAME are left alone.
@@ -16,6 +18,7 @@
 
 #include "store/shared_error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { GRADIENT_FILE_NAME_SIZE = 128 };
@@ -30,11 +33,12 @@ typedef struct recorded_parameter {
 typedef struct gradient_file gradient_file;
 
 /*
- * Opens `path` for reading by all ranks of `communicator`, which must stay valid. Collective;
- * errors are agreed. On error *file is NULL.
+ * Opens `path` for reading by all ranks of `communicator`, which must stay valid. With `curvature`
+ * every parameter must have one; without, it is not looked at. Collective; errors are agreed. On
+ * error *file is NULL.
  */
 int gradient_file_open(gradient_file **file, MPI_Comm communicator, const char *path,
-                       shared_error *e);
+                       bool curvature, shared_error *e);
 
 /* Collective. NULL is no error. */
 void gradient_file_close(gradient_file **file);
@@ -54,5 +58,10 @@ int gradient_file_read_initial_values(gradient_file *file, int parameter,
 /* The gradient of one micro-batch in one step. Local: ranks may read what and when they like. */
 int gradient_file_read(gradient_file *file, int parameter, int64_t step, int64_t micro_batch,
                        float *gradient /* rows x cols */, shared_error *e);
+
+/* Its curvature, from a file that was opened with it. Local. */
+int gradient_file_read_curvature(gradient_file *file, int parameter, int64_t step,
+                                 int64_t micro_batch, float *curvature /* rows x cols */,
+                                 shared_error *e);
 
 #endif

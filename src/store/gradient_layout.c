@@ -24,6 +24,7 @@ typedef struct examination {
     gradient_layout *layout;
     shared_error *e;
     bool first_has_samples;
+    bool curvature; /* must be there */
 } examination;
 
 static int wrong(const examination *x, const char *object, const char *what)
@@ -119,6 +120,37 @@ static int examine_initial_values(examination *x, const char *object, recorded_p
     return SHARED_OK;
 }
 
+/* It must have all dimensions of the gradients. */
+static int examine_curvature(examination *x, const char *group, const recorded_parameter *p)
+{
+    char object[GRADIENT_FILE_NAME_SIZE + 48];
+    hsize_t shape[MOST_DIMENSIONS] = {0};
+    int rank = 0;
+    snprintf(object, sizeof object, "%s/curvature", group);
+    if (H5Lexists(x->file, object, H5P_DEFAULT) <= 0) {
+        return wrong(x, group, "has no dataset curvature, which the optimizer needs");
+    }
+    if (dataset_shape(x, object, &rank, shape) != SHARED_OK) {
+        return x->e->kind;
+    }
+    const gradient_layout *layout = x->layout;
+    const int64_t expected[MOST_DIMENSIONS] = {layout->steps, layout->micro_batches, p->rows,
+                                               p->cols};
+    int wanted = p->has_steps ? 4 : 3;
+    bool same = rank == wanted;
+    for (int i = 0; i < rank && same; i++) {
+        same = (int64_t)shape[i] == expected[MOST_DIMENSIONS - wanted + i];
+    }
+    if (!same) {
+        return shared_error_set(x->e, SHARED_FILE,
+                                "%s: %s has not the shape of its gradients, %" PRId64
+                                " steps of %" PRId64 " micro-batches of %" PRId64 " x %" PRId64,
+                                x->path, object, layout->steps, layout->micro_batches, p->rows,
+                                p->cols);
+    }
+    return SHARED_OK;
+}
+
 /* The attribute as doubles [K] into `samples`. */
 static int read_samples(const examination *x, const char *object, double *samples)
 {
@@ -202,8 +234,9 @@ static int examine_parameter(examination *x, recorded_parameter *p, bool first)
         return wrong(x, group, "has no dataset gradients");
     }
     if (examine_gradients(x, gradients, p) == SHARED_OK &&
-        examine_initial_values(x, initial_values, p) == SHARED_OK) {
-        examine_samples(x, gradients, first);
+        examine_initial_values(x, initial_values, p) == SHARED_OK &&
+        examine_samples(x, gradients, first) == SHARED_OK && x->curvature) {
+        examine_curvature(x, group, p);
     }
     return x->e->kind;
 }
@@ -259,9 +292,11 @@ static int look_at_file(gradient_layout *layout, const char *path, shared_error 
     return SHARED_OK;
 }
 
-int gradient_layout_examine(gradient_layout *layout, const char *path, shared_error *e)
+int gradient_layout_examine(gradient_layout *layout, const char *path, bool curvature,
+                            shared_error *e)
 {
-    examination x = {.path = path, .file = HDF5_NONE, .layout = layout, .e = e};
+    examination x = {
+        .path = path, .file = HDF5_NONE, .layout = layout, .e = e, .curvature = curvature};
     *layout = (gradient_layout){.parameters = NULL};
     if (look_at_file(layout, path, e) != SHARED_OK) {
         return e->kind;

@@ -15,8 +15,10 @@ typedef struct gradient_layout {
     double *samples;                /* [micro_batches] */
 } gradient_layout;
 
-/* Local, without MPI. What was allocated is freed by gradient_layout_free also after an error. */
-int gradient_layout_examine(gradient_layout *layout, const char *path, shared_error *e);
+/* Local, without MPI. What was allocated is freed by gradient_layout_free also after an error.
+ * `curvature`: it must be there. */
+int gradient_layout_examine(gradient_layout *layout, const char *path, bool curvature,
+                            shared_error *e);
 
 /* Sends rank 0's layout to the others, whose layout is empty. Collective; errors are agreed. */
 int gradient_layout_share(gradient_layout *layout, MPI_Comm communicator, shared_error *e);

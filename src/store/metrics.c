@@ -55,6 +55,11 @@ static void set_update(json_t *object, const metrics_line *line)
     json_object_set_new(object, "learning_rate", number(line->learning_rate));
     json_object_set_new(object, "gradient_norm", number(line->gradient_norm));
     json_object_set_new(object, "clip_factor", number(line->clip_factor));
+    set_if_known(object, "correction_clipped", line->correction_clipped);
+    set_if_known(object, "unclipped", line->unclipped);
+    if (!isnan(line->roots_failed)) {
+        json_object_set_new(object, "roots_failed", json_integer((json_int_t)line->roots_failed));
+    }
 }
 
 static void set_cost(json_t *object, const metrics_line *line)
@@ -77,6 +82,8 @@ static json_t *compose(const metrics_line *line)
     }
     set_if_known(object, "held_out_loss", line->held_out_loss);
     set_if_known(object, "held_out_accuracy", line->held_out_accuracy);
+    set_if_known(object, "held_out_loss_average", line->held_out_loss_average);
+    set_if_known(object, "held_out_accuracy_average", line->held_out_accuracy_average);
     if (line->trained) {
         set_update(object, line);
     }

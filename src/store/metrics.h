@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Not a number: the field is left out (held_out_*) or null (the others). */
+/* Not a number: the field is left out (held_out_*, correction_clipped, unclipped, roots_failed) or
+ * null (the others). */
 typedef struct metrics_line {
     int64_t step;             /* updates done, skipped ones counted */
     bool trained;             /* false for line 0, which has no fields of an update */
@@ -21,15 +22,19 @@ typedef struct metrics_line {
     double loss;              /* mean over the K micro-batches before the update, nats per unit */
     double held_out_loss;     /* nats per token or image */
     double held_out_accuracy; /* fraction of right answers; models that classify */
-    double learning_rate;     /* of --optimizer */
-    double gradient_norm;     /* of the mean gradient, before clipping */
-    double clip_factor;       /* 1: not clipped */
-    double seconds;           /* since the start of training, evaluations included */
-    double tokens_per_second; /* of this step: all ranks' tokens (images) per second */
-    double exchange_bytes;    /* sent by all ranks together in this step */
-    double exchange_seconds;  /* longest over ranks */
-    double update_seconds;    /* longest over ranks */
-    double overlap;           /* share of the first leg that was through before the end */
+    double held_out_loss_average, held_out_accuracy_average; /* of the averaged parameters */
+    double learning_rate;                                    /* of --optimizer */
+    double gradient_norm;      /* of the mean gradient, before clipping */
+    double clip_factor;        /* 1: not clipped */
+    double correction_clipped; /* share of corrected elements whose correction met its bound */
+    double unclipped;          /* share of Sophia's elements whose update stayed within its clip */
+    double roots_failed;       /* decompositions that failed at first */
+    double seconds;            /* since the start of training, evaluations included */
+    double tokens_per_second;  /* of this step: all ranks' tokens (images) per second */
+    double exchange_bytes;     /* sent by all ranks together in this step */
+    double exchange_seconds;   /* longest over ranks */
+    double update_seconds;     /* longest over ranks */
+    double overlap;            /* share of the first leg that was through before the end */
     const char *parameters_hash; /* XXH3 128 bit, hexadecimal */
 } metrics_line;
 

@@ -6,7 +6,9 @@
 #include "workload/gpt_generate.h"
 #include "workload/gpt_model.h"
 #include "workload/gpt_pass.h"
+#include "workload/label_sampling.h"
 #include "workload/random.h"
+#include "workload/text_noise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,11 +27,15 @@ static void load_sequence(gpt *model, int64_t sequence, const unsigned char *byt
 static void load_micro_batch(gpt *model, int64_t step, int64_t micro_batch)
 {
     const workload_options *options = &model->base.options;
+    unsigned char *bytes = model->state.sequence;
     uint64_t starts = (uint64_t)text_sequences(&model->data, options->context);
     for (int64_t sequence = 0; sequence < options->micro_batch_size; sequence++) {
         uint64_t start = random_below(options->seed, RANDOM_BATCH, (uint64_t)step,
                                       (uint64_t)micro_batch, (uint64_t)sequence, starts);
-        load_sequence(model, sequence, model->data.bytes + start);
+        text_noise noise = {options->noise, options->seed, step, micro_batch, sequence};
+        memcpy(bytes, model->data.bytes + start, (size_t)options->context + 1);
+        text_noise_apply(&noise, &model->data, (int64_t)start, options->context + 1, bytes);
+        load_sequence(model, sequence, bytes);
     }
 }
 
@@ -48,26 +54,48 @@ static double sum_losses(const gpt *model, int64_t sequences)
     return total;
 }
 
+/* From logits and targets to the gradient of the mean loss; *square_norm may be NULL. */
+static int learn(gpt *model, const workload_sink *sink, double *square_norm,
+                 workload_result *result)
+{
+    int64_t sequences = model->base.options.micro_batch_size;
+    int64_t rows = sequences * model->shape.context;
+    activation_cross_entropy(rows, GPT_VOCABULARY, model->state.targets, 1.0f / (float)rows,
+                             model->state.logits, model->state.losses);
+    if (gpt_backward(model, sequences, sink, square_norm) != 0) {
+        return 1;
+    }
+    *result = (workload_result){
+        .samples = sequences, .tokens = rows, .loss_sum = sum_losses(model, sequences)};
+    return 0;
+}
+
 static int micro_batch(workload *w, int64_t step, int64_t index, const workload_sink *sink,
                        workload_result *result)
 {
     gpt *model = (gpt *)w;
     int64_t sequences = w->options.micro_batch_size;
-    int64_t rows = sequences * model->shape.context;
     double square_norm = 0.0;
     load_micro_batch(model, step, index);
     gpt_forward(model, sequences, sink);
-    activation_cross_entropy(rows, GPT_VOCABULARY, model->state.targets, 1.0f / (float)rows,
-                             model->state.logits, model->state.losses);
-    if (gpt_backward(model, sequences, sink, sequences == 1 ? &square_norm : NULL) != 0) {
+    if (learn(model, sink, sequences == 1 ? &square_norm : NULL, result) != 0) {
         return 1;
     }
     model->norm = (float)sqrt(square_norm);
-    *result = (workload_result){.samples = sequences,
-                                .tokens = rows,
-                                .loss_sum = sum_losses(model, sequences),
-                                .norms = sequences == 1 ? &model->norm : NULL};
+    result->norms = sequences == 1 ? &model->norm : NULL;
     return 0;
+}
+
+static int curvature(workload *w, int64_t step, int64_t index, const workload_sink *sink,
+                     workload_result *result)
+{
+    gpt *model = (gpt *)w;
+    int64_t sequences = w->options.micro_batch_size;
+    load_micro_batch(model, step, index);
+    gpt_forward(model, sequences, sink);
+    label_sampling_draw(w->options.seed, step, index, sequences * model->shape.context,
+                        GPT_VOCABULARY, model->state.logits, model->state.targets);
+    return learn(model, sink, NULL, result);
 }
 
 static int64_t count_correct(const gpt *model)
@@ -112,6 +140,7 @@ static void destroy(workload *w)
 
 const workload_kind gpt_kind = {.name = "gpt",
                                 .micro_batch = micro_batch,
+                                .curvature = curvature,
                                 .held_out = held_out,
                                 .generate = generate,
                                 .destroy = destroy};

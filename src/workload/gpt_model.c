@@ -92,6 +92,10 @@ int gpt_check_options(const workload_options *options, char *message, size_t mes
                  (long long)options->width, (long long)options->heads);
         return 1;
     }
+    if (!(options->noise >= 0.0 && options->noise <= 1.0)) {
+        snprintf(message, message_size, "--noise %g is out of range: 0 to 1", options->noise);
+        return 1;
+    }
     return 0;
 }
 

@@ -64,6 +64,7 @@ typedef struct gpt_state {
     void *memory;            /* all below */
     unsigned char *inputs;   /* rows: sequences x context */
     unsigned char *targets;  /* rows */
+    unsigned char *sequence; /* context + 1: one sequence on its way to these */
     gpt_layer_state *layers; /* [layers] */
     float *output;           /* rows x width: the stream after the last layer */
     float *normalised;       /* rows x width */

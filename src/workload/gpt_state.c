@@ -48,6 +48,7 @@ static void cut_state(cutter *from, const gpt_shape *shape, int64_t rows, gpt_st
     int64_t width = shape->width;
     state->inputs = cut(from, rows, 1);
     state->targets = cut(from, rows, 1);
+    state->sequence = cut(from, shape->context + 1, 1);
     state->layers = cut(from, shape->layers, sizeof *state->layers);
     for (int64_t layer = 0; layer < shape->layers; layer++) {
         gpt_layer_state unused;

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "workload/label_sampling.h"
 #include "workload/mlp_images.h"
 #include "workload/mlp_network.h"
+#include "workload/mlp_tangent.h"
 #include "workload/random.h"
 #include "workload/workload.h"
 
@@ -19,7 +21,8 @@ typedef struct mlp {
     workload base; /* first: a workload * of this kind points here */
     mlp_images images;
     mlp_network network;
-    float *norms; /* [micro_batch_size] */
+    mlp_tangent tangent; /* made when first needed */
+    float *norms;        /* [micro_batch_size] */
 } mlp;
 
 static mlp *mlp_of(workload *w)
@@ -65,6 +68,13 @@ static int hand_over(mlp *m, int64_t layer, int is_bias, const workload_sink *si
     return 0;
 }
 
+static void breathe(const workload_sink *sink)
+{
+    if (sink->breathe != NULL) {
+        sink->breathe(sink->context);
+    }
+}
+
 static int backward(mlp *m, const workload_sink *sink)
 {
     int64_t samples = m->base.options.micro_batch_size;
@@ -76,9 +86,7 @@ static int backward(mlp *m, const workload_sink *sink)
         if (layer > 0) {
             mlp_network_descend(&m->network, layer, samples);
         }
-        if (sink->breathe != NULL) {
-            sink->breathe(sink->context);
-        }
+        breathe(sink);
     }
     return 0;
 }
@@ -100,6 +108,83 @@ static int mlp_micro_batch(workload *w, int64_t step, int64_t micro_batch,
     *result = (workload_result){
         .samples = samples, .tokens = samples, .loss_sum = loss_sum, .norms = m->norms};
     return 0;
+}
+
+static int mlp_curvature(workload *w, int64_t step, int64_t micro_batch, const workload_sink *sink,
+                         workload_result *result)
+{
+    mlp *m = mlp_of(w);
+    int64_t samples = w->options.micro_batch_size, correct;
+    draw_batch(m, step, micro_batch);
+    mlp_network_forward(&m->network, samples);
+    label_sampling_draw(w->options.seed, step, micro_batch, samples, MLP_CLASSES, m->network.delta,
+                        m->network.labels);
+    double loss_sum = mlp_network_loss(&m->network, samples, &correct);
+    if (backward(m, sink) != 0) {
+        return 1;
+    }
+    *result = (workload_result){.samples = samples, .tokens = samples, .loss_sum = loss_sum};
+    return 0;
+}
+
+/* One parameter's part of z o (H z) to the sink. */
+static int hand_over_product(mlp *m, int64_t layer, int is_bias, const workload_sink *sink)
+{
+    int64_t samples = m->base.options.micro_batch_size;
+    int parameter = (int)(2 * layer) + is_bias;
+    float *product;
+    if (sink->destination(sink->context, parameter, &product) != 0) {
+        return stopped(m);
+    }
+    if (is_bias) {
+        mlp_tangent_bias_product(&m->tangent, layer, samples, product);
+    } else {
+        mlp_tangent_weight_product(&m->tangent, &m->network, layer, samples, product);
+    }
+    if (sink->complete(sink->context, parameter) != 0) {
+        return stopped(m);
+    }
+    return 0;
+}
+
+static int backward_products(mlp *m, const workload_sink *sink)
+{
+    int64_t samples = m->base.options.micro_batch_size;
+    for (int64_t layer = m->network.layer_count - 1; layer >= 0; layer--) {
+        if (hand_over_product(m, layer, 0, sink) != 0 ||
+            hand_over_product(m, layer, 1, sink) != 0) {
+            return 1;
+        }
+        if (layer > 0) {
+            mlp_tangent_descend(&m->tangent, &m->network, layer, samples);
+            mlp_network_descend(&m->network, layer, samples);
+        }
+        breathe(sink);
+    }
+    return 0;
+}
+
+static int mlp_hutchinson(workload *w, int64_t step, int64_t micro_batch, int64_t probe,
+                          const workload_sink *sink)
+{
+    mlp *m = mlp_of(w);
+    int64_t samples = w->options.micro_batch_size, correct;
+    if (probe < 0 || probe >= MLP_TANGENT_PROBES) {
+        snprintf(w->message, sizeof w->message, "probe %lld, must be in [0, %d)", (long long)probe,
+                 MLP_TANGENT_PROBES);
+        return 1;
+    }
+    if (m->tangent.layers == NULL && mlp_tangent_create(&m->tangent, &m->network, samples) != 0) {
+        snprintf(w->message, sizeof w->message, "no memory for a product with the Hessian");
+        return 1;
+    }
+    draw_batch(m, step, micro_batch);
+    mlp_tangent_draw(&m->tangent, w->options.seed, step, micro_batch, probe);
+    mlp_network_forward(&m->network, samples);
+    mlp_tangent_forward(&m->tangent, &m->network, samples);
+    breathe(sink);
+    (void)mlp_network_loss(&m->network, samples, &correct);
+    return backward_products(m, sink);
 }
 
 static int mlp_held_out(workload *w, int64_t unit, double *loss, double *weight, double *correct)
@@ -128,6 +213,7 @@ static void mlp_destroy(workload *w)
 {
     mlp *m = mlp_of(w);
     mlp_images_free(&m->images);
+    mlp_tangent_free(&m->tangent);
     mlp_network_free(&m->network);
     free(m->norms);
     free(m->base.parameters);
@@ -137,6 +223,8 @@ static void mlp_destroy(workload *w)
 static const workload_kind mlp_kind = {
     .name = "mlp",
     .micro_batch = mlp_micro_batch,
+    .curvature = mlp_curvature,
+    .hutchinson = mlp_hutchinson,
     .held_out = mlp_held_out,
     .destroy = mlp_destroy,
 };
@@ -156,6 +244,11 @@ static int check_options(const workload_options *options, char *message, size_t 
 {
     if (options->data == NULL) {
         snprintf(message, message_size, "--data is missing: a folder of IDX files");
+        return 1;
+    }
+    if (options->noise != 0.0) {
+        snprintf(message, message_size, "--noise is %g, must be 0: only text has noise",
+                 options->noise);
         return 1;
     }
     return check_option("--layers", options->layers, MOST_LAYERS, message, message_size) != 0 ||

@@ -12,7 +12,10 @@
 typedef enum random_stream {
     RANDOM_INITIAL_VALUES = 1,
     RANDOM_BATCH = 2,
-    RANDOM_GENERATION = 3
+    RANDOM_GENERATION = 3,
+    RANDOM_LABELS = 4, /* labels drawn from the model */
+    RANDOM_PROBE = 5,  /* signs of Hutchinson's probes */
+    RANDOM_NOISE = 6   /* noise in the training text */
 } random_stream;
 
 /* 64 random bits for draw `draw` of (step, micro_batch). */

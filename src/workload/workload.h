@@ -31,6 +31,8 @@ typedef struct workload_options {
     int64_t layers, width, heads, context; /* gpt: all; mlp: layers hidden layers of width */
     int64_t micro_batch_size;              /* sequences or images */
     uint64_t seed;
+    double noise; /* gpt: share of training sequences with text_noise.h's blocks from elsewhere, 0
+                     to 1; held-out text stays clean. mlp: 0 */
 } workload_options;
 
 /* Where a micro-batch's gradients go. Both calls return 0, or another number to stop. */
@@ -60,6 +62,18 @@ typedef struct workload_kind {
     /* The gradient of one micro-batch of one step, handed to `sink`. */
     int (*micro_batch)(workload *w, int64_t step, int64_t micro_batch, const workload_sink *sink,
                        workload_result *result);
+    /* As micro_batch, over the same samples, but with labels drawn from the model: what
+     * Gauss-Newton-Bartlett squares (Liu et al. 2023). result->tokens is the number of independent
+     * draws B: B g^2 estimates the Gauss-Newton diagonal of the mean loss. result->loss_sum is that
+     * of the drawn labels, result->norms NULL. NULL if the kind has none. */
+    int (*curvature)(workload *w, int64_t step, int64_t micro_batch, const workload_sink *sink,
+                     workload_result *result);
+    /* z o (H z), handed to `sink` as a gradient is: H the Hessian of the mean loss of the samples
+     * that micro_batch has, z random signs for all parameters, a function of (seed, step,
+     * micro-batch, probe), 0 <= probe < 65536. Its mean over probes is H's diagonal. NULL if the
+     * kind has no products with its Hessian. */
+    int (*hutchinson)(workload *w, int64_t step, int64_t micro_batch, int64_t probe,
+                      const workload_sink *sink);
     /* Loss (nats per token or example) of held-out unit `unit`, 0 .. held_out_units - 1: a window
      * of text, or a block of test images. *weight: its tokens or images; *correct: how many of
      * them the model got right (arg max). */

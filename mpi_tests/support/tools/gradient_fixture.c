@@ -22,6 +22,9 @@ typedef struct fixture {
     int initial; /* 1: right, 2: of another shape, 3: with a NaN */
     int chunked;
     int without; /* 1: no gradients, 2: no group /parameters, 3: it is empty */
+    /* 1: right, 2: one step less, 3: a row more, 4: a NaN, 5: integers, 6: only the matrix's,
+     * 7: without the first dimension */
+    int curvature;
     int steps_for_all;
 } fixture;
 
@@ -54,6 +57,14 @@ static const fixture fixtures[] = {
     {.kind = "overflow", .type = &wide, .odd = 1e300},
     {.kind = "initial-shape", .initial = 2},
     {.kind = "initial-nan", .initial = 3},
+    {.kind = "curvature", .initial = 1, .curvature = 1},
+    {.kind = "one-step-curvature", .ranks = 3, .steps = 1, .curvature = 1, .steps_for_all = 1},
+    {.kind = "curvature-steps", .curvature = 2},
+    {.kind = "curvature-rows", .curvature = 3},
+    {.kind = "curvature-nan", .curvature = 4},
+    {.kind = "curvature-integers", .curvature = 5},
+    {.kind = "curvature-missing", .curvature = 6},
+    {.kind = "curvature-dimensions", .curvature = 7},
     {.kind = "no-gradients", .without = 1, .initial = 1},
     {.kind = "no-parameters", .without = 2},
     {.kind = "empty", .without = 3},
@@ -109,6 +120,25 @@ static void write_samples(hid_t file, const char *object, const double *samples,
     H5Sclose(space);
 }
 
+/* Positive numbers, of the shape of the gradients unless the kind says otherwise. */
+static void write_curvature(hid_t file, const char *name, const fixture *f)
+{
+    char object[64];
+    hsize_t shape[4] = {f->steps - (f->curvature == 2), f->micro_batches,
+                        f->rows + (f->curvature == 3), COLS};
+    int ranks = f->curvature == 7 ? 3 : f->ranks;
+    size_t count = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]);
+    double *curvature = numbers(count, 1234u);
+    for (size_t i = 0; i < count; i++) {
+        curvature[i] *= curvature[i];
+    }
+    curvature[count / 2] = f->curvature == 4 ? NAN : curvature[count / 2];
+    snprintf(object, sizeof object, "/parameters/%s/curvature", name);
+    write_dataset(file, object, ranks, shape + 4 - ranks, f->curvature == 5 ? integer : single,
+                  curvature, 0);
+    free(curvature);
+}
+
 static void write_parameter(hid_t file, const char *name, const fixture *f)
 {
     char object[64];
@@ -133,6 +163,9 @@ static void write_parameter(hid_t file, const char *name, const fixture *f)
         snprintf(object, sizeof object, "/parameters/%s/initial_values", name);
         write_dataset(file, object, 2, matrix, single, initial, 0);
         free(initial);
+    }
+    if (f->curvature != 0 && f->curvature != 6) {
+        write_curvature(file, name, f);
     }
     free(gradients);
 }
@@ -182,6 +215,7 @@ static int make(const fixture *kind, const char *path)
             matrix = complete(kind, 6);
         }
         matrix.samples = kind->samples != NULL && kind->sample_count == 0 ? kind->samples : NULL;
+        matrix.curvature = kind->curvature != 0;
         matrix.samples = kind->sample_count != 0 ? same_samples : matrix.samples;
         fixture vector = complete(kind, 1);
         write_parameter(file, "layer.weight", &matrix);

@@ -1,0 +1,261 @@
+/*
+ * `plumb bench step`: what corrections cost in whole training steps of the gpt workload, as ratios
+ * to the plain optimizer, which runs in turns with the corrected one.
+ */
+#include "app/bench_step.h"
+#include "app/blas_restart.h"
+#include "app/command.h"
+#include "app/options.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Largest ratio of times, of bytes where there are no more groups than ranks, and of the plain
+ * optimizer's bytes to those of a ring all-reduce, 2 n (1 - 1/P) floats a rank. */
+static const double time_goal = 1.10, bytes_goal = 1.01, plain_bytes_goal = 1.02;
+
+static const char *const only_words[] = {"all",     "goals", "adamw", "sophia",
+                                         "shampoo", "soap",  "muon",  NULL};
+enum { ONLY_ALL, ONLY_GOALS };
+
+#define AT(member) offsetof(bench_step_options, member)
+#define COUNT_ENTRY(word, member, letter, usual, least, most, text)                                \
+    {                                                                                              \
+        .name = word, .kind = OPTION_INTEGER, .offset = AT(member), .unit = letter,                \
+        .initial = usual, .lowest = least, .highest = most, .help = text                           \
+    }
+
+static const option entries[] = {
+    {.name = "data",
+     .kind = OPTION_TEXT,
+     .offset = AT(data),
+     .unit = "PATH",
+     .initial_note = "must be given",
+     .help = "The text, any file."},
+    COUNT_ENTRY("layers", layers, "N", "4", 1, 1000, "Transformer blocks."),
+    COUNT_ENTRY("width", width, "N", "128", 1, 65536, "Of the residual stream."),
+    COUNT_ENTRY("heads", heads, "N", "4", 1, 65536, "Attention heads; must divide the width."),
+    COUNT_ENTRY("context", context, "TOKENS", "128", 1, 65536, "Length of a sequence."),
+    COUNT_ENTRY("micro-batch-size", micro_batch_size, "N", "8", 1, 65536,
+                "Sequences of a micro-batch."),
+    COUNT_ENTRY("micro-batches", micro_batches, "K", "8", 1, 65536,
+                "Micro-batches of a step, over all ranks."),
+    COUNT_ENTRY("groups", groups, "G", "8", 1, 65536,
+                "Groups, but in the row that says 4; must divide K."),
+    COUNT_ENTRY("pairs", pairs, "N", "20", 1, 1000000,
+                "Pairs of a plain and a corrected step in every row, at least; whole intervals "
+                "between curvatures or roots."),
+    {.name = "only",
+     .kind = OPTION_CHOICE,
+     .offset = AT(only),
+     .initial = "all",
+     .choices = only_words,
+     .help = "Rows to measure: those with a goal, or an optimizer's."},
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     .offset = AT(json),
+     .help = "Print JSON in place of the table."},
+};
+
+enum { ENTRY_COUNT = sizeof entries / sizeof entries[0], MOST_ROWS = 32 };
+
+static const option_table table = {
+    .options = entries,
+    .count = ENTRY_COUNT,
+    .usage = "[mpirun -np P] plumb bench step --data PATH [options]",
+    .about = "Measures what corrections cost: whole training steps of the gpt workload, gradients,\n"
+             "curvature, exchange and update, in turns with those of the plain optimizer. Ratios\n"
+             "of times are medians over pairs of steps, or over whole intervals between\n"
+             "curvatures or roots, with their quartiles.",
+};
+
+typedef struct bench_step_rows {
+    const bench_step_case *cases[MOST_ROWS];
+    bench_step_result results[MOST_ROWS];
+    int count;
+    int ranks;
+    int64_t elements;
+} bench_step_rows;
+
+static double bytes_ratio(const bench_step_result *result)
+{
+    return result->plain_bytes > 0.0 ? result->corrected_bytes / result->plain_bytes : NAN;
+}
+
+/* Of the plain optimizer's bytes to 2 n (1 - 1/P) floats a rank; NaN on one rank. */
+static double plain_bytes_ratio(const bench_step_rows *rows)
+{
+    double least = 8.0 * (double)rows->elements * (double)(rows->ranks - 1);
+    return rows->count > 0 && least > 0.0 ? rows->results[0].plain_bytes / least : NAN;
+}
+
+static const char *verdict(double value, double goal)
+{
+    return value <= goal ? "met" : "missed";
+}
+
+static bool bytes_have_goal(const bench_step_rows *rows, int row)
+{
+    const bench_step_result *result = &rows->results[row];
+    return result->groups <= rows->ranks && rows->ranks > 1 &&
+           rows->cases[row]->optimizer == PLUMB_OPTIMIZER_ADAMW;
+}
+
+static void print_row(const bench_step_rows *rows, int row)
+{
+    const bench_step_case *c = rows->cases[row];
+    const bench_step_result *result = &rows->results[row];
+    printf("%-8s %-17s %3d %9.4f %9.4f %7.3f  %.3f to %.3f %7.3f ", c->optimizer_name,
+           c->correction_name, result->groups, result->plain_seconds, result->corrected_seconds,
+           result->ratio, result->lower, result->upper, bytes_ratio(result));
+    if (c->goal) {
+        printf(" time at most %.2f: %s", time_goal, verdict(result->ratio, time_goal));
+    }
+    if (bytes_have_goal(rows, row)) {
+        printf(" bytes at most %.2f: %s", bytes_goal, verdict(bytes_ratio(result), bytes_goal));
+    }
+    putchar('\n');
+}
+
+static void print_table(const bench_step_options *o, const bench_step_rows *rows)
+{
+    printf("model     %" PRId64 " layers, width %" PRId64 ", %" PRId64 " heads, context %" PRId64
+           ": %" PRId64 " parameters\n",
+           o->layers, o->width, o->heads, o->context, rows->elements);
+    printf("step      %" PRId64 " micro-batches of %" PRId64 " sequences on %d rank%s\n",
+           o->micro_batches, o->micro_batch_size, rows->ranks, rows->ranks == 1 ? "" : "s");
+    printf("%-8s %-17s %3s %9s %9s %7s  %-14s %7s\n", "", "correction", "G", "plain s", "with s",
+           "ratio", "quartiles", "bytes");
+    for (int i = 0; i < rows->count; i++) {
+        print_row(rows, i);
+    }
+    double plain = plain_bytes_ratio(rows);
+    if (!isnan(plain)) {
+        printf("plain bytes over 2n(1-1/P) floats a rank: %.4f, at most %.2f: %s\n", plain,
+               plain_bytes_goal, verdict(plain, plain_bytes_goal));
+    }
+}
+
+static json_t *number_or_null(double value)
+{
+    return isnan(value) ? json_null() : json_real(value);
+}
+
+static json_t *row_to_json(const bench_step_rows *rows, int row)
+{
+    const bench_step_case *c = rows->cases[row];
+    const bench_step_result *r = &rows->results[row];
+    json_t *object = json_pack(
+        "{s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "optimizer",
+        c->optimizer_name, "correction", c->correction_name, "groups", r->groups,
+        "steps_of_a_window", bench_step_interval(c), "windows", (json_int_t)r->windows,
+        "plain_seconds", r->plain_seconds, "corrected_seconds", r->corrected_seconds, "ratio",
+        r->ratio, "ratio_lower_quartile", r->lower, "ratio_upper_quartile", r->upper,
+        "plain_exchange_bytes", r->plain_bytes, "corrected_exchange_bytes", r->corrected_bytes,
+        "exchange_bytes_ratio", number_or_null(bytes_ratio(r)));
+    if (c->goal) {
+        json_object_set_new(object, "ratio_goal", json_real(time_goal));
+        json_object_set_new(object, "ratio_verdict", json_string(verdict(r->ratio, time_goal)));
+    }
+    if (bytes_have_goal(rows, row)) {
+        json_object_set_new(object, "exchange_bytes_goal", json_real(bytes_goal));
+        json_object_set_new(object, "exchange_bytes_verdict",
+                            json_string(verdict(bytes_ratio(r), bytes_goal)));
+    }
+    return object;
+}
+
+static void print_json(const bench_step_options *o, const bench_step_rows *rows)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < rows->count; i++) {
+        json_array_append_new(array, row_to_json(rows, i));
+    }
+    double plain = plain_bytes_ratio(rows);
+    json_t *object = json_pack(
+        "{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:s, s:o}", "bench", "step",
+        "ranks", rows->ranks, "layers", (json_int_t)o->layers, "width", (json_int_t)o->width,
+        "heads", (json_int_t)o->heads, "context", (json_int_t)o->context, "micro_batches",
+        (json_int_t)o->micro_batches, "micro_batch_size", (json_int_t)o->micro_batch_size,
+        "parameters", (json_int_t)rows->elements, "plain_exchange_bytes_over_ring",
+        number_or_null(plain), "plain_exchange_bytes_goal", plain_bytes_goal,
+        "plain_exchange_bytes_verdict",
+        isnan(plain) ? "not measured" : verdict(plain, plain_bytes_goal), "rows", array);
+    json_dumpf(object, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(object);
+}
+
+static bool wanted(const bench_step_options *o, const bench_step_case *c)
+{
+    return o->only == ONLY_ALL || (o->only == ONLY_GOALS && c->goal) ||
+           strcmp(only_words[o->only], c->optimizer_name) == 0;
+}
+
+static void measure(const ranks *r, const bench_step_options *o, failure *f)
+{
+    bench_step_pair *pair = NULL;
+    bench_step_rows rows = {.ranks = r->count};
+    bench_step_pair_create(r, o, &pair, f);
+    for (const bench_step_case *c = bench_step_cases; c->optimizer_name != NULL; c++) {
+        if (f->code == EXIT_OK && wanted(o, c)) {
+            rows.cases[rows.count] = c;
+            bench_step_measure(pair, c, &rows.results[rows.count++], f);
+        }
+    }
+    if (f->code == EXIT_OK && r->rank == 0) {
+        rows.elements = bench_step_elements(pair);
+        (o->json ? print_json : print_table)(o, &rows);
+    }
+    bench_step_pair_destroy(&pair);
+}
+
+static int check(const bench_step_options *o, failure *f)
+{
+    if (o->data == NULL) {
+        return failure_set(f, EXIT_USAGE, "--data is missing: the text file to train on");
+    }
+    if (o->micro_batches % o->groups != 0 || o->micro_batches % 4 != 0) {
+        return failure_set(f, EXIT_USAGE,
+                           "--groups %" PRId64 " and 4 must divide --micro-batches %" PRId64,
+                           o->groups, o->micro_batches);
+    }
+    return f->code;
+}
+
+int bench_step_command(int argc, char **argv, char **all_arguments)
+{
+    failure f = {0, ""};
+    bench_step_options options;
+    bool given[ENTRY_COUNT] = {false};
+    bool help = false;
+    options_set_defaults(&table, &options);
+    options_parse(&table, &options, given, argc, argv, &help, &f);
+    if (f.code == EXIT_OK && help) {
+        FILE *stream = command_help_stream();
+        if (stream != NULL) {
+            options_help(&table, stream);
+        }
+        return EXIT_OK;
+    }
+    if (f.code == EXIT_OK && check(&options, &f) == EXIT_OK) {
+        blas_prepare(1, all_arguments);
+    }
+    char *text = options_text(&table, "bench step", &options);
+    ranks r;
+    if (ranks_start(&r, text, &f) == EXIT_OK) {
+        if (options.micro_batches < r.count) {
+            failure_set(&f, EXIT_USAGE,
+                        "--micro-batches %" PRId64 " is less than the %d ranks: every rank needs "
+                        "at least one",
+                        options.micro_batches, r.count);
+        } else {
+            measure(&r, &options, &f);
+        }
+    }
+    free(text);
+    return ranks_finish(&r, &f);
+}
