@@ -318,11 +318,13 @@ typedef struct plumb_parameter_options {
                                     in L and R */
     int folds;                   /* LOO and JACKKNIFE: F, a divisor of G of 2 or more, each fold
                                     G/F consecutive groups; 0: G (leave-one-out). 2 with LOO is
-                                    the symmetric two-fold. A fold's complement must have two
-                                    groups, or noise_floor be 1: else the target would change */
-    double paper_mixing;         /* PAPER modes of AdamW but the leave-one-out ones: alpha of
-                                    v = (1-alpha) s_B + alpha g_A^2, in [0, 1]; default 0 */
-    double paper_support_clip;   /* the same: tau of the factor
+                                    the symmetric two-fold. But for Sophia, a fold's complement
+                                    must have two groups, or noise_floor be 1: else the target
+                                    would change */
+    double paper_mixing;         /* PAPER_CF, PAPER_FULL, PAPER_PRE_EMA, PAPER_SYM of AdamW and
+                                    SOAP: alpha of v = (1-alpha) s_B + alpha g_A^2, in [0, 1];
+                                    default 0 */
+    double paper_support_clip;   /* the same and PAPER_INV: tau of the factor
                                     min(1, sqrt(tau (s_B + epsilon) / (g_A^2 + epsilon))) on every
                                     element of the update; 0: off (default) */
     double rho;                  /* Sophia: m / max(rho h, epsilon) is what is clipped; 0.05.

@@ -44,9 +44,6 @@ static const field parameter_fields[] = {
     {"epsilon", offsetof(plumb_parameter_options, epsilon), false, false, 1e-9},
     {"weight_decay", offsetof(plumb_parameter_options, weight_decay), false, false, 0.3},
     {"nesterov", offsetof(plumb_parameter_options, nesterov), true, false, 0},
-    {"paper_mixing", offsetof(plumb_parameter_options, paper_mixing), false, false, 0.5},
-    {"paper_support_clip", offsetof(plumb_parameter_options, paper_support_clip), false, false,
-     4.0},
     {"rho", offsetof(plumb_parameter_options, rho), false, false, 0.25},
     {"clip", offsetof(plumb_parameter_options, clip), false, false, 2.0},
     {"curvature_interval", offsetof(plumb_parameter_options, curvature_interval), true, false, 3},
@@ -142,6 +139,38 @@ START_TEST(options_of_a_parameter)
         snprintf(part, sizeof part, "rank %d has \"%s of matrix = ", last_rank(),
                  parameter_fields[i].name);
         expect_mismatch(&t, part);
+    }
+}
+END_TEST
+
+/* Fields that need a correction: all ranks have the same one, the last with another value. */
+START_TEST(options_of_a_correction)
+{
+    static const field fields[] = {
+        {"correction", offsetof(plumb_parameter_options, correction), true, false,
+         PLUMB_CORRECTION_PAPER_FULL},
+        {"paper_mixing", offsetof(plumb_parameter_options, paper_mixing), false, false, 0.5},
+        {"paper_support_clip", offsetof(plumb_parameter_options, paper_support_clip), false, false,
+         4.0},
+        {"noise_floor", offsetof(plumb_parameter_options, noise_floor), false, false, 0.5},
+        {"folds", offsetof(plumb_parameter_options, folds), true, false, 2},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        trial t;
+        plumb_parameter_options options;
+        test_all(trial_create(&t, NULL) == PLUMB_OK);
+        trial_parameter_options(1, &options);
+        bool published = i < 3;
+        options.correction = published ? PLUMB_CORRECTION_PAPER_CF : PLUMB_CORRECTION_LOO;
+        if (is_last()) {
+            set_field(&options, &fields[i]);
+        }
+        test_all(trial_register(&t, 1, &options) == PLUMB_OK);
+        char part[80];
+        snprintf(part, sizeof part, "rank %d has \"%s of vector = ", last_rank(), fields[i].name);
+        plumb_status status = plumb_begin_step(t.p, TRIAL_TOTAL);
+        test_all(trial_refused(t.p, status, PLUMB_ERROR_MISMATCH, part));
+        test_all(trial_close(&t));
     }
 }
 END_TEST
@@ -324,6 +353,7 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("setup mismatch");
     test_add(suite, "options of the handle", options_of_the_handle);
     test_add(suite, "options of a parameter", options_of_a_parameter);
+    test_add(suite, "options of a correction", options_of_a_correction);
     test_add(suite, "long names", long_names);
     test_add(suite, "names and shapes", names_and_shapes);
     test_add(suite, "no parameters", no_parameters);

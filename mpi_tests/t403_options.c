@@ -188,8 +188,9 @@ START_TEST(wrong_init)
                      PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_parameter_options_init(&o, size - 1, PLUMB_OPTIMIZER_SGD),
                      PLUMB_ERROR_ARGUMENT);
-    ck_assert_int_eq(plumb_parameter_options_init(&o, size, (plumb_optimizer)3),
-                     PLUMB_ERROR_ARGUMENT);
+    ck_assert_int_eq(
+        plumb_parameter_options_init(&o, size, (plumb_optimizer)(PLUMB_OPTIMIZER_SOAP + 1)),
+        PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_parameter_options_init(&o, size, (plumb_optimizer)-1),
                      PLUMB_ERROR_ARGUMENT);
     ck_assert_mem_eq(&o, &before, sizeof o);
@@ -220,25 +221,36 @@ END_TEST
 
 START_TEST(registry_is_complete)
 {
-    static const char *const names[] = {"sgd", "adamw", "muon"};
-    static const int states[] = {1, 2, 1};
-    for (int i = 0; i < 3; i++) {
+    static const struct {
+        const char *name, *first_state;
+        int states;
+        bool element_wise, matrix_states, curvature;
+    } known[] = {
+        {"sgd", "momentum", 1, true, false, false},
+        {"adamw", "first_moment", 2, true, false, false},
+        {"muon", "momentum", 1, false, false, false},
+        {"sophia", "first_moment", 2, true, false, true},
+        {"shampoo", "first_moment", 2, false, true, false},
+        {"soap", "first_moment", 2, false, true, false},
+    };
+    for (int i = 0; i <= PLUMB_OPTIMIZER_SOAP; i++) {
         const optimizer_kind *kind = optimizer_find((plumb_optimizer)i);
         ck_assert_ptr_nonnull(kind);
-        ck_assert_str_eq(kind->name, names[i]);
-        ck_assert_int_eq(kind->element_wise, i != PLUMB_OPTIMIZER_MUON);
+        ck_assert_str_eq(kind->name, known[i].name);
+        ck_assert_int_eq(kind->element_wise, known[i].element_wise);
+        ck_assert_int_eq(kind->matrix_state_count != NULL, known[i].matrix_states);
         plumb_parameter_options o;
         plumb_parameter_options_init(&o, sizeof o, (plumb_optimizer)i);
-        ck_assert_int_eq(kind->state_count(&o, 8), states[i]);
-        ck_assert(kind->wants_groups == NULL || !kind->wants_groups(&o));
+        ck_assert_int_eq(kind->state_count(&o, 8), known[i].states);
+        ck_assert(!optimizer_wants_groups(&o) && !optimizer_wants_curvature_groups(&o));
+        ck_assert_int_eq(optimizer_curvature_interval(&o) > 0, known[i].curvature);
         int group = 7;
-        ck_assert_str_eq(kind->state_name(&o, 8, 0, &group),
-                         i == PLUMB_OPTIMIZER_ADAMW ? "first_moment" : "momentum");
+        ck_assert_str_eq(kind->state_name(&o, 8, 0, &group), known[i].first_state);
         ck_assert_int_eq(group, -1);
         ck_assert_double_gt(kind->cost(&o, 4, 64, 32, 64 * 32), 0.0);
         ck_assert_double_lt(kind->cost(&o, 4, 64, 32, 64 * 32), 1.0);
     }
-    ck_assert_ptr_null(optimizer_find((plumb_optimizer)3));
+    ck_assert_ptr_null(optimizer_find((plumb_optimizer)(PLUMB_OPTIMIZER_SOAP + 1)));
     ck_assert_ptr_null(optimizer_find((plumb_optimizer)-1));
 }
 END_TEST

@@ -166,7 +166,7 @@ static double leave_one_out_direction(element *e, const setting *s)
         double q = fmax(e->variance[f], 0.0) * s->unbias2 * s->unbias2;
         double inverse = 1.0 / (sqrt(v) + s->epsilon);
         double excess = 0.5 * curvature(v, s->epsilon) * q / inverse;
-        sum += e->first[f] * s->unbias1 * inverse / (1.0 + excess + 2.0 * excess * excess) / n;
+        sum += e->first[f] * s->unbias1 * inverse / (1.0 + excess + 3.0 * excess * excess) / n;
     }
     return bounded(e, sum, mean_of(n, e->first) * s->unbias1, e->whole * s->unbias2, s->epsilon);
 }

@@ -10,6 +10,14 @@
 
 enum { COUNT = 899, STEPS = 7, MOST_GROUPS = 8 };
 
+/* Check notes every assertion in a file: too slow for every element, unless it fails. */
+#define assert_element(condition, ...)                                                             \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            ck_abort_msg(__VA_ARGS__);                                                             \
+        }                                                                                          \
+    } while (0)
+
 /* One element's history: what every group has seen, and the variance of the mean curvature. */
 typedef struct element {
     double first[MOST_GROUPS], curvature[MOST_GROUPS];
@@ -301,11 +309,12 @@ static void assert_follows(const mode *m, shape s, double epsilon, double clip)
         step_references(elements, &p, m, 0.02);
         curvature_problem_step(&p, 0.02);
         for (int i = 0; i < COUNT; i++) {
-            ck_assert_msg(fabs((double)p.values[i] - elements[i].value) <= 1e-6,
-                          "correction %d G %d F %d shape %d epsilon %g clip %g step %d element %d: "
-                          "%.9g, not %.9g",
-                          (int)m->correction, m->groups, m->folds, (int)s, epsilon, clip, t, i,
-                          (double)p.values[i], elements[i].value);
+            assert_element(
+                fabs((double)p.values[i] - elements[i].value) <= 1e-6,
+                "correction %d G %d F %d shape %d epsilon %g clip %g step %d element %d: "
+                "%.9g, not %.9g",
+                (int)m->correction, m->groups, m->folds, (int)s, epsilon, clip, t, i,
+                (double)p.values[i], elements[i].value);
         }
     }
     assert_counts(&p, elements);
@@ -394,7 +403,7 @@ START_TEST(old_state_stays)
     assert_equal_states(&p, &copy);
     for (int s = 0; s < p.state_count; s++) {
         for (int i = 0; i < COUNT; i++) {
-            ck_assert(isfinite(p.new_states[s][i]));
+            assert_element(isfinite(p.new_states[s][i]), "state %d, element %d", s, i);
         }
     }
     curvature_problem_free(&p);
@@ -416,7 +425,7 @@ START_TEST(nothing_moves_nothing)
     curvature_problem_step(&p, 0.1);
     curvature_problem_step(&p, 0.1);
     for (int i = 0; i < COUNT; i++) {
-        ck_assert(p.values[i] == test_value(1, 0, (uint64_t)i));
+        assert_element(p.values[i] == test_value(1, 0, (uint64_t)i), "element %d moved", i);
     }
     ck_assert_int_eq(p.counts.clipped, 0);
     ck_assert_int_eq(p.counts.unclipped, 2 * COUNT);
@@ -475,7 +484,8 @@ START_TEST(extremes_stay_finite)
         curvature_problem_means(&p);
         curvature_problem_step(&p, 0.5);
         for (int i = 0; i < COUNT; i++) {
-            ck_assert(fabsf(p.values[i]) <= 0.5f * (float)(t + 1));
+            assert_element(fabsf(p.values[i]) <= 0.5f * (float)(t + 1), "element %d: %g", i,
+                           (double)p.values[i]);
         }
     }
     curvature_problem_free(&p);
@@ -501,7 +511,8 @@ START_TEST(equal_groups_need_no_correction)
         curvature_problem_step(&p, 0.01);
         curvature_problem_step(&plain, 0.01);
         for (int i = 0; i < COUNT; i++) {
-            ck_assert_float_eq_tol(p.values[i], plain.values[i], 1e-6f);
+            assert_element(fabsf(p.values[i] - plain.values[i]) <= 1e-6f, "element %d: %g, %g", i,
+                           (double)p.values[i], (double)plain.values[i]);
         }
     }
     ck_assert_int_eq(p.counts.clipped, 0);

@@ -130,9 +130,9 @@ static double subtractive(const curvature_problem *p, int64_t i)
 
 static double half_sample(const curvature_problem *p, int64_t i)
 {
-    double halves[2] = {0.0, 0.0};
+    double halves[2] = {0.0, 0.0}, size = 0.5 * p->groups;
     for (int k = 0; k < p->groups; k++) {
-        halves[k >= p->groups / 2] += (double)p->curvatures[k][i] / (p->groups / 2);
+        halves[k >= p->groups / 2] += (double)p->curvatures[k][i] / size;
     }
     return 2.0 * centred(p, i) - 0.5 * (1.0 / halves[0] + 1.0 / halves[1]) -
            ((double)p->curvature[i] - 1.0);
@@ -192,7 +192,7 @@ START_TEST(coupled_gradients)
 }
 END_TEST
 
-enum { STEPS = 41, INTERVAL = 2 };
+enum { INTERVAL = 2, CURVATURE_UPDATES = 21, STEPS = INTERVAL * CURVATURE_UPDATES - 1 };
 
 /* Runs of several updates with memory, curvature in every other. */
 static void run(curvature_problem *p, plumb_correction correction, double beta, double coupling)
@@ -228,7 +228,7 @@ START_TEST(tracked_variance)
 {
     curvature_problem p;
     run(&p, PLUMB_CORRECTION_MOMENT, 0.9, 0.0);
-    double mean, unused, tracked = 0.0, updates = (STEPS + 1) / INTERVAL;
+    double mean, unused, tracked, updates = CURVATURE_UPDATES;
     double variance = variance_of_state(&p, 1, &mean);
     tracked = variance_of_state(&p, 2, &unused) + unused * unused;
     double closed = 0.1 / 1.9 * (1.0 - pow(0.9, 2.0 * updates)) * 0.5 / 8.0;
@@ -243,7 +243,7 @@ END_TEST
 static bias bias_with_memory(plumb_correction correction, double coupling)
 {
     curvature_problem p, plain;
-    double beta = 0.7, curvature = 1.0 - pow(beta, (STEPS + 1) / INTERVAL);
+    double beta = 0.7, curvature = 1.0 - pow(beta, CURVATURE_UPDATES);
     double gradient = 1.0 - pow(beta, STEPS);
     run(&p, correction, beta, coupling);
     run(&plain, PLUMB_CORRECTION_NONE, beta, coupling);
@@ -299,7 +299,7 @@ static void sampled_gradient(double draws, uint64_t *state, float *gradient)
 /* Draws of micro-batch k of `total`: all the same, or 1 : 3. */
 static double draws_of(int64_t total, int64_t k, bool uneven)
 {
-    double even = (double)(ALL_DRAWS / total);
+    double even = (double)ALL_DRAWS / (double)total;
     return uneven ? even * (k % 2 == 0 ? 0.5 : 1.5) : even;
 }
 

@@ -74,6 +74,16 @@ expect_code 0 published
 [ "$(grep -c '^plumb: warning: --correction paper-full .*changes the target' err)" -eq 1 ] ||
     failed 'no warning, or more than one, of a published mode'
 
+# Muon has no correction called moment, AdamW beside it has; SOAP and AdamW both have it.
+ranks 2 "${tiny_gpt[@]}" --data text --correction moment --run aside
+[ "$(tr -d '\n ' <aside/config.json | grep -o '"optimizer":"muon","correction":"none"' | wc -l)" \
+    -eq 6 ] || failed 'the correction is not on what AdamW updates alone'
+[ "$(tr -d '\n ' <aside/config.json | grep -o '"optimizer":"adamw","correction":"moment"' | wc -l)" \
+    -eq 9 ] || failed 'AdamW beside muon has no correction'
+ranks 2 "${tiny_gpt[@]}" --data text --optimizer soap --correction moment --run both
+[ "$(tr -d '\n ' <both/config.json | grep -o '","correction":"moment"' | wc -l)" -eq 15 ] ||
+    failed 'SOAP and AdamW do not share the correction'
+
 # Run to run the same, to the bit.
 for name in loss held_out_loss learning_rate gradient_norm parameters_hash; do
     [ "$(field runs/gpt-muon-1/metrics.jsonl $name)" = \

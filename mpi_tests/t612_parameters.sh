@@ -27,6 +27,7 @@ header=$(head -c 128 first/parameters/layer0.mlp.expand.npy | tail -c +11)
 for count in 1 3; do
     ranks $count "${gpt[@]}" --initial-parameters first/ --seed 5 --run "second-$count"
     expect_code 0 "second on $count ranks"
+    grep -q 'warning: .*values differ' err && failed 'not every rank got the parameters'
     for name in parameters_hash held_out_loss; do
         [ "$(last first $name)" = "$(field "second-$count/metrics.jsonl" $name | head -n 1)" ] ||
             failed "$name at the start is not that of the first run's end"

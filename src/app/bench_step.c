@@ -5,7 +5,7 @@
 #include "app/bench_step.h"
 #include "app/blas_restart.h"
 #include "app/command.h"
-#include "app/options.h"
+#include "app/update_options.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -22,12 +22,6 @@ static const char *const only_words[] = {"all",     "goals", "adamw", "sophia",
 enum { ONLY_ALL, ONLY_GOALS };
 
 #define AT(member) offsetof(bench_step_options, member)
-#define COUNT_ENTRY(word, member, letter, usual, least, most, text)                                \
-    {                                                                                              \
-        .name = word, .kind = OPTION_INTEGER, .offset = AT(member), .unit = letter,                \
-        .initial = usual, .lowest = least, .highest = most, .help = text                           \
-    }
-
 static const option entries[] = {
     {.name = "data",
      .kind = OPTION_TEXT,
@@ -35,19 +29,71 @@ static const option entries[] = {
      .unit = "PATH",
      .initial_note = "must be given",
      .help = "The text, any file."},
-    COUNT_ENTRY("layers", layers, "N", "4", 1, 1000, "Transformer blocks."),
-    COUNT_ENTRY("width", width, "N", "128", 1, 65536, "Of the residual stream."),
-    COUNT_ENTRY("heads", heads, "N", "4", 1, 65536, "Attention heads; must divide the width."),
-    COUNT_ENTRY("context", context, "TOKENS", "128", 1, 65536, "Length of a sequence."),
-    COUNT_ENTRY("micro-batch-size", micro_batch_size, "N", "8", 1, 65536,
-                "Sequences of a micro-batch."),
-    COUNT_ENTRY("micro-batches", micro_batches, "K", "8", 1, 65536,
-                "Micro-batches of a step, over all ranks."),
-    COUNT_ENTRY("groups", groups, "G", "8", 1, 65536,
-                "Groups, but in the row that says 4; must divide K."),
-    COUNT_ENTRY("pairs", pairs, "N", "20", 1, 1000000,
-                "Pairs of a plain and a corrected step in every row, at least; whole intervals "
-                "between curvatures or roots."),
+    {.name = "layers",
+     .kind = OPTION_INTEGER,
+     .offset = AT(layers),
+     .unit = "N",
+     .initial = "4",
+     .lowest = 1,
+     .highest = 1000,
+     .help = "Transformer blocks."},
+    {.name = "width",
+     .kind = OPTION_INTEGER,
+     .offset = AT(width),
+     .unit = "N",
+     .initial = "128",
+     .lowest = 1,
+     .highest = 65536,
+     .help = "Of the residual stream."},
+    {.name = "heads",
+     .kind = OPTION_INTEGER,
+     .offset = AT(heads),
+     .unit = "N",
+     .initial = "4",
+     .lowest = 1,
+     .highest = 65536,
+     .help = "Attention heads; must divide the width."},
+    {.name = "context",
+     .kind = OPTION_INTEGER,
+     .offset = AT(context),
+     .unit = "TOKENS",
+     .initial = "128",
+     .lowest = 1,
+     .highest = 65536,
+     .help = "Length of a sequence."},
+    {.name = "micro-batch-size",
+     .kind = OPTION_INTEGER,
+     .offset = AT(micro_batch_size),
+     .unit = "N",
+     .initial = "8",
+     .lowest = 1,
+     .highest = 65536,
+     .help = "Sequences of a micro-batch."},
+    {.name = "micro-batches",
+     .kind = OPTION_INTEGER,
+     .offset = AT(micro_batches),
+     .unit = "K",
+     .initial = "8",
+     .lowest = 1,
+     .highest = 65536,
+     .help = "Micro-batches of a step, over all ranks."},
+    {.name = "groups",
+     .kind = OPTION_INTEGER,
+     .offset = AT(groups),
+     .unit = "G",
+     .initial = "8",
+     .lowest = 1,
+     .highest = 65536,
+     .help = "Groups, but in the row that says 4; must divide K."},
+    {.name = "pairs",
+     .kind = OPTION_INTEGER,
+     .offset = AT(pairs),
+     .unit = "N",
+     .initial = "20",
+     .lowest = 1,
+     .highest = 1000000,
+     .help = "Pairs of a plain and a corrected step in every row, at least; whole intervals "
+             "between curvatures or roots."},
     {.name = "only",
      .kind = OPTION_CHOICE,
      .offset = AT(only),
@@ -66,10 +112,11 @@ static const option_table table = {
     .options = entries,
     .count = ENTRY_COUNT,
     .usage = "[mpirun -np P] plumb bench step --data PATH [options]",
-    .about = "Measures what corrections cost: whole training steps of the gpt workload, gradients,\n"
-             "curvature, exchange and update, in turns with those of the plain optimizer. Ratios\n"
-             "of times are medians over pairs of steps, or over whole intervals between\n"
-             "curvatures or roots, with their quartiles.",
+    .about =
+        "Measures what corrections cost: whole training steps of the gpt workload, gradients,\n"
+        "curvature, exchange and update, in turns with those of the plain optimizer. Ratios\n"
+        "of times are medians over pairs of steps, or over whole intervals between\n"
+        "curvatures or roots, with their quartiles.",
 };
 
 typedef struct bench_step_rows {
@@ -108,9 +155,10 @@ static void print_row(const bench_step_rows *rows, int row)
 {
     const bench_step_case *c = rows->cases[row];
     const bench_step_result *result = &rows->results[row];
-    printf("%-8s %-17s %3d %9.4f %9.4f %7.3f  %.3f to %.3f %7.3f ", c->optimizer_name,
-           c->correction_name, result->groups, result->plain_seconds, result->corrected_seconds,
-           result->ratio, result->lower, result->upper, bytes_ratio(result));
+    printf("%-8s %-17s %3d %9.4f %9.4f %7.3f  %.3f to %.3f %7.3f ",
+           update_optimizer_name(c->optimizer), update_correction_name(c->correction),
+           result->groups, result->plain_seconds, result->corrected_seconds, result->ratio,
+           result->lower, result->upper, bytes_ratio(result));
     if (c->goal) {
         printf(" time at most %.2f: %s", time_goal, verdict(result->ratio, time_goal));
     }
@@ -148,14 +196,15 @@ static json_t *row_to_json(const bench_step_rows *rows, int row)
 {
     const bench_step_case *c = rows->cases[row];
     const bench_step_result *r = &rows->results[row];
-    json_t *object = json_pack(
-        "{s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "optimizer",
-        c->optimizer_name, "correction", c->correction_name, "groups", r->groups,
-        "steps_of_a_window", bench_step_interval(c), "windows", (json_int_t)r->windows,
-        "plain_seconds", r->plain_seconds, "corrected_seconds", r->corrected_seconds, "ratio",
-        r->ratio, "ratio_lower_quartile", r->lower, "ratio_upper_quartile", r->upper,
-        "plain_exchange_bytes", r->plain_bytes, "corrected_exchange_bytes", r->corrected_bytes,
-        "exchange_bytes_ratio", number_or_null(bytes_ratio(r)));
+    json_t *object =
+        json_pack("{s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "optimizer",
+                  update_optimizer_name(c->optimizer), "correction",
+                  update_correction_name(c->correction), "groups", r->groups, "steps_of_a_window",
+                  bench_step_interval(c), "windows", (json_int_t)r->windows, "plain_seconds",
+                  r->plain_seconds, "corrected_seconds", r->corrected_seconds, "ratio", r->ratio,
+                  "ratio_lower_quartile", r->lower, "ratio_upper_quartile", r->upper,
+                  "plain_exchange_bytes", r->plain_bytes, "corrected_exchange_bytes",
+                  r->corrected_bytes, "exchange_bytes_ratio", number_or_null(bytes_ratio(r)));
     if (c->goal) {
         json_object_set_new(object, "ratio_goal", json_real(time_goal));
         json_object_set_new(object, "ratio_verdict", json_string(verdict(r->ratio, time_goal)));
@@ -192,7 +241,7 @@ static void print_json(const bench_step_options *o, const bench_step_rows *rows)
 static bool wanted(const bench_step_options *o, const bench_step_case *c)
 {
     return o->only == ONLY_ALL || (o->only == ONLY_GOALS && c->goal) ||
-           strcmp(only_words[o->only], c->optimizer_name) == 0;
+           strcmp(only_words[o->only], update_optimizer_name(c->optimizer)) == 0;
 }
 
 static void measure(const ranks *r, const bench_step_options *o, failure *f)
@@ -200,7 +249,8 @@ static void measure(const ranks *r, const bench_step_options *o, failure *f)
     bench_step_pair *pair = NULL;
     bench_step_rows rows = {.ranks = r->count};
     bench_step_pair_create(r, o, &pair, f);
-    for (const bench_step_case *c = bench_step_cases; c->optimizer_name != NULL; c++) {
+    for (int i = 0; i < bench_step_case_count; i++) {
+        const bench_step_case *c = &bench_step_cases[i];
         if (f->code == EXIT_OK && wanted(o, c)) {
             rows.cases[rows.count] = c;
             bench_step_measure(pair, c, &rows.results[rows.count++], f);

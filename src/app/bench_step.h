@@ -17,17 +17,16 @@ typedef struct bench_step_options {
 } bench_step_options;
 
 typedef struct bench_step_case {
-    const char *optimizer_name, *correction_name;
     plumb_optimizer optimizer; /* of what train gives it; the rest is AdamW's */
     plumb_correction correction;
     double noise_floor;
     plumb_polar_method polar; /* Muon's */
-    int groups; /* 0: those of the options */
-    bool goal;  /* of its time */
+    int groups;               /* 0: those of the options */
+    bool goal;                /* of its time */
 } bench_step_case;
 
-/* NULL optimizer_name at the end. */
 extern const bench_step_case bench_step_cases[];
+extern const int bench_step_case_count;
 
 /* Steps from one decomposition, or curvature, to the next: what has to be measured in one. */
 int bench_step_interval(const bench_step_case *c);
@@ -39,10 +38,10 @@ void bench_step_parameter(const bench_step_case *c, bool corrected, workload_rol
 /* What became of a row; numbers on rank 0. */
 typedef struct bench_step_result {
     int groups;
-    int64_t windows;                        /* of bench_step_interval pairs of steps each */
+    int64_t windows;                         /* of bench_step_interval pairs of steps each */
     double plain_seconds, corrected_seconds; /* medians over windows, a step */
-    double lower, ratio, upper;             /* quartiles over windows of corrected over plain */
-    double plain_bytes, corrected_bytes;    /* all ranks, a step */
+    double lower, ratio, upper;              /* quartiles over windows of corrected over plain */
+    double plain_bytes, corrected_bytes;     /* all ranks, a step */
 } bench_step_result;
 
 /* One model twice: for the plain optimizer and for the corrected one. */

@@ -5,33 +5,43 @@
  */
 #include "app/bench_step.h"
 
-#define ROW(name, NAME, word, WORD)                                                                \
-    .optimizer_name = name, .optimizer = PLUMB_OPTIMIZER_##NAME, .correction_name = word,          \
-    .correction = PLUMB_CORRECTION_##WORD
-
 const bench_step_case bench_step_cases[] = {
-    {ROW("adamw", ADAMW, "moment", MOMENT), .goal = true},
-    {ROW("adamw", ADAMW, "loo", LOO), .groups = 4, .goal = true},
-    {ROW("adamw", ADAMW, "loo", LOO)},
-    {ROW("adamw", ADAMW, "jackknife", JACKKNIFE), .noise_floor = 1.0},
-    {ROW("adamw", ADAMW, "paper-cf", PAPER_CF)},
-    {ROW("adamw", ADAMW, "paper-inv", PAPER_INV)},
-    {ROW("adamw", ADAMW, "paper-full", PAPER_FULL)},
-    {ROW("adamw", ADAMW, "paper-pre-ema", PAPER_PRE_EMA)},
-    {ROW("adamw", ADAMW, "paper-loo", PAPER_LOO)},
-    {ROW("adamw", ADAMW, "paper-loo-jensen", PAPER_LOO_JENSEN)},
-    {ROW("adamw", ADAMW, "paper-sym", PAPER_SYM)},
-    {ROW("sophia", SOPHIA, "moment", MOMENT)},
-    {ROW("sophia", SOPHIA, "loo", LOO)},
-    {ROW("shampoo", SHAMPOO, "wishart", WISHART), .goal = true},
-    {ROW("shampoo", SHAMPOO, "second-order", SECOND_ORDER)},
-    {ROW("shampoo", SHAMPOO, "jackknife", JACKKNIFE), .noise_floor = 1.0},
-    {ROW("shampoo", SHAMPOO, "half-sample", HALF_SAMPLE), .noise_floor = 1.0},
-    {ROW("soap", SOAP, "moment", MOMENT)},
-    {ROW("muon", MUON, "second-order", SECOND_ORDER), .polar = PLUMB_POLAR_SVD},
-    {ROW("muon", MUON, "jackknife", JACKKNIFE), .polar = PLUMB_POLAR_NEWTON_SCHULZ},
-    {.optimizer_name = NULL},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_MOMENT, .goal = true},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW,
+     .correction = PLUMB_CORRECTION_LOO,
+     .groups = 4,
+     .goal = true},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_LOO},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW,
+     .correction = PLUMB_CORRECTION_JACKKNIFE,
+     .noise_floor = 1.0},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_PAPER_CF},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_PAPER_INV},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_PAPER_FULL},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_PAPER_PRE_EMA},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_PAPER_LOO},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_PAPER_LOO_JENSEN},
+    {.optimizer = PLUMB_OPTIMIZER_ADAMW, .correction = PLUMB_CORRECTION_PAPER_SYM},
+    {.optimizer = PLUMB_OPTIMIZER_SOPHIA, .correction = PLUMB_CORRECTION_MOMENT},
+    {.optimizer = PLUMB_OPTIMIZER_SOPHIA, .correction = PLUMB_CORRECTION_LOO},
+    {.optimizer = PLUMB_OPTIMIZER_SHAMPOO, .correction = PLUMB_CORRECTION_WISHART, .goal = true},
+    {.optimizer = PLUMB_OPTIMIZER_SHAMPOO, .correction = PLUMB_CORRECTION_SECOND_ORDER},
+    {.optimizer = PLUMB_OPTIMIZER_SHAMPOO,
+     .correction = PLUMB_CORRECTION_JACKKNIFE,
+     .noise_floor = 1.0},
+    {.optimizer = PLUMB_OPTIMIZER_SHAMPOO,
+     .correction = PLUMB_CORRECTION_HALF_SAMPLE,
+     .noise_floor = 1.0},
+    {.optimizer = PLUMB_OPTIMIZER_SOAP, .correction = PLUMB_CORRECTION_MOMENT},
+    {.optimizer = PLUMB_OPTIMIZER_MUON,
+     .correction = PLUMB_CORRECTION_SECOND_ORDER,
+     .polar = PLUMB_POLAR_SVD},
+    {.optimizer = PLUMB_OPTIMIZER_MUON,
+     .correction = PLUMB_CORRECTION_JACKKNIFE,
+     .polar = PLUMB_POLAR_NEWTON_SCHULZ},
 };
+
+const int bench_step_case_count = sizeof bench_step_cases / sizeof bench_step_cases[0];
 
 /* Optimizers that take hidden matrices only. */
 static bool wants_matrices(plumb_optimizer optimizer)

@@ -14,9 +14,9 @@ enum { PLAIN, CORRECTED, SIDES };
 typedef struct bench_step_side {
     workload *workload;
     plumb *plumb;
-    int *ids;           /* [parameter_count] */
-    float **gradients;  /* [parameter_count]: the library's memory of the micro-batch */
-    bool *has_curvature; /* [parameter_count] */
+    int *ids;              /* [parameter_count] */
+    float **gradients;     /* [parameter_count]: the library's memory of the micro-batch */
+    bool *has_curvature;   /* [parameter_count] */
     double seconds, bytes; /* of the last step */
 } bench_step_side;
 
@@ -62,8 +62,8 @@ static int complete(void *context, int parameter)
     if (d->curvature != NULL) {
         return 0;
     }
-    plumb_status status = plumb_accumulate(s->plumb, s->ids[parameter], d->micro_batch,
-                                           s->gradients[parameter]);
+    plumb_status status =
+        plumb_accumulate(s->plumb, s->ids[parameter], d->micro_batch, s->gradients[parameter]);
     return failure_from_library(d->failure, status, s->plumb);
 }
 
@@ -97,9 +97,9 @@ static void compute_curvature(bench_delivery *d, float **memory, int64_t step)
     }
     for (int i = 0; i < w->parameter_count && d->failure->code == EXIT_OK; i++) {
         if (s->has_curvature[i]) {
-            plumb_status status = plumb_accumulate_curvature(
-                s->plumb, s->ids[i], d->micro_batch, PLUMB_CURVATURE_GAUSS_NEWTON_BARTLETT,
-                (double)result.tokens, memory[i]);
+            plumb_status status = plumb_accumulate_curvature(s->plumb, s->ids[i], d->micro_batch,
+                                                             PLUMB_CURVATURE_GAUSS_NEWTON_BARTLETT,
+                                                             (double)result.tokens, memory[i]);
             failure_from_library(d->failure, status, s->plumb);
         }
     }
@@ -254,8 +254,8 @@ static int open_side(bench_step_pair *pair, int number, const bench_step_case *c
         memcpy(p->values, initial, (size_t)size_of(p) * sizeof(float));
         initial += size_of(p);
         s->has_curvature[i] = own.optimizer == PLUMB_OPTIMIZER_SOPHIA;
-        status = plumb_add_parameter(s->plumb, p->name, p->rows, p->cols, p->values, &own,
-                                     &s->ids[i]);
+        status =
+            plumb_add_parameter(s->plumb, p->name, p->rows, p->cols, p->values, &own, &s->ids[i]);
         failure_from_library(f, status, s->plumb);
     }
     return ranks_agree(pair->ranks, f);
@@ -341,8 +341,7 @@ int bench_step_measure(bench_step_pair *pair, const bench_step_case *c, bench_st
     for (int i = 0; i < SIDES && ranks_agree(pair->ranks, f) == EXIT_OK; i++) {
         open_side(pair, i, c, result->groups, f);
     }
-    if (f->code == EXIT_OK &&
-        run_windows(pair, windows, interval, &w, result, f) == EXIT_OK) {
+    if (f->code == EXIT_OK && run_windows(pair, windows, interval, &w, result, f) == EXIT_OK) {
         summarise(&w, windows, result);
     }
     for (int i = 0; i < SIDES; i++) {

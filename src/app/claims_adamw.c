@@ -136,7 +136,7 @@ static int open_handles(adamw_stream *s, failure *f)
         options.correction = estimator->correction;
         options.folds = estimator->folds;
         options.noise_floor = estimator->floor == OWN_FLOOR ? 0.0 : floors[estimator->floor];
-        claims_handle_create(&s->handles[e], GROUPS, 1, ELEMENTS, &options, f);
+        claims_handle_create(&s->handles[e], estimators[e].name, GROUPS, 1, ELEMENTS, &options, f);
     }
     return f->code;
 }
@@ -410,7 +410,7 @@ static const adamw_setting usual = {.beta1 = 0.9, .beta2 = 0.95, .warm_up = 100,
 
 const claims_subject claims_adamw = {.name = "adamw",
                                      .units = 16,
-                                     .quick_units = 2,
+                                     .quick_units = 1,
                                      .width = WIDTH,
                                      .number = 1,
                                      .setting = &usual,

@@ -75,7 +75,8 @@ static int open_handles(curvature_stream *s, failure *f)
         options.curvature_interval = 1;
         options.correction = estimators[e].correction;
         options.folds = estimators[e].folds;
-        claims_handle_create(&s->handles[e], GROUPS, 1, REPETITIONS, &options, f);
+        claims_handle_create(&s->handles[e], estimators[e].name, GROUPS, 1, REPETITIONS, &options,
+                             f);
     }
     return f->code;
 }

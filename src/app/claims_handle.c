@@ -12,7 +12,7 @@ void claims_handle_options(plumb_optimizer optimizer, plumb_parameter_options *o
     options->weight_decay = 0.0;
 }
 
-int claims_handle_create(claims_handle *h, int groups, int64_t rows, int64_t cols,
+int claims_handle_create(claims_handle *h, const char *name, int groups, int64_t rows, int64_t cols,
                          const plumb_parameter_options *options, failure *f)
 {
     plumb_options handle;
@@ -26,7 +26,7 @@ int claims_handle_create(claims_handle *h, int groups, int64_t rows, int64_t col
     }
     plumb_status status = plumb_create(MPI_COMM_SELF, &handle, &h->plumb);
     if (failure_from_library(f, status, NULL) == EXIT_OK) {
-        status = plumb_add_parameter(h->plumb, "values", rows, cols, h->values, options, &h->id);
+        status = plumb_add_parameter(h->plumb, name, rows, cols, h->values, options, &h->id);
         failure_from_library(f, status, h->plumb);
     }
     return f->code;

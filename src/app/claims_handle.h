@@ -21,8 +21,9 @@ typedef struct claims_handle {
 /* Sets what all of them have in common: `optimizer`'s defaults without decay. */
 void claims_handle_options(plumb_optimizer optimizer, plumb_parameter_options *options);
 
-/* Returns f's code; claims_handle_destroy is to be called in any case. */
-int claims_handle_create(claims_handle *h, int groups, int64_t rows, int64_t cols,
+/* `name` is what errors call it. Returns f's code; claims_handle_destroy is to be called in any
+ * case. */
+int claims_handle_create(claims_handle *h, const char *name, int groups, int64_t rows, int64_t cols,
                          const plumb_parameter_options *options, failure *f);
 
 /*

@@ -50,7 +50,7 @@ static const double col_noise[COLS] = {0.5, 0.6, 0.7, 0.5, 0.4};
 
 typedef struct shampoo_stream {
     claims_handle handles[ESTIMATORS];
-    double left[ROWS], right[COLS];     /* expectations of L and R, diagonal */
+    double left[ROWS], right[COLS];      /* expectations of L and R, diagonal */
     double target[COUNT], linear[COUNT]; /* ROWS x COLS */
     double normals[GROUPS * COUNT];
     float gradients[GROUPS * COUNT];
@@ -105,7 +105,7 @@ static int open_handles(shampoo_stream *s, failure *f)
         options.grafting = PLUMB_GRAFTING_NONE;
         options.correction = estimators[e].correction;
         options.noise_floor = estimators[e].noise_floor;
-        claims_handle_create(&s->handles[e], GROUPS, ROWS, COLS, &options, f);
+        claims_handle_create(&s->handles[e], estimators[e].name, GROUPS, ROWS, COLS, &options, f);
     }
     return f->code;
 }
@@ -266,7 +266,7 @@ static void report(const claims_subject *self, const double *sums, int64_t units
 }
 
 const claims_subject claims_shampoo = {.name = "shampoo",
-                                       .units = 16,
+                                       .units = 24,
                                        .quick_units = 2,
                                        .width = WIDTH,
                                        .number = 4,

@@ -25,20 +25,6 @@ static const command commands[] = {
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
-FILE *command_help_stream(void)
-{
-    return launcher_rank() <= 0 ? stdout : NULL;
-}
-
-const char *command_version(void)
-{
-    static char text[48];
-    int major, minor, patch;
-    plumb_version(&major, &minor, &patch);
-    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
-    return text;
-}
-
 static void print_help(FILE *stream)
 {
     fprintf(stream,

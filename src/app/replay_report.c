@@ -60,9 +60,10 @@ static json_t *parameters_to_json(const replaying *r)
         plumb_parameter_options o;
         update_options_parameter(&r->options->update, replaying_is_matrix(p), &o);
         double rate = r->options->update.learning_rate * o.learning_rate_factor;
-        json_t *entry = json_pack("{s:I, s:I, s:s, s:f}", "rows", (json_int_t)p->rows, "cols",
-                                  (json_int_t)p->cols, "optimizer",
-                                  update_optimizer_name(o.optimizer), "learning_rate", rate);
+        json_t *entry =
+            json_pack("{s:I, s:I, s:s, s:s, s:f}", "rows", (json_int_t)p->rows, "cols",
+                      (json_int_t)p->cols, "optimizer", update_optimizer_name(o.optimizer),
+                      "correction", update_correction_name(o.correction), "learning_rate", rate);
         json_object_set_new(entry, "name", json_text(p->name));
         json_array_append_new(array, entry);
     }

@@ -192,6 +192,9 @@ static void print_losses(const training *t)
 static void print_counts(const training *t)
 {
     const training_totals *totals = &t->totals;
+    if (updates(t) < 1.0) {
+        return;
+    }
     if (training_corrects(t)) {
         printf("correction       %s, at its bound for %.3g %% of the elements\n",
                train_option_word(t->options, "correction"),

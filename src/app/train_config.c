@@ -38,12 +38,12 @@ static json_t *parameters_to_json(const training *t)
         const workload_parameter *p = &t->workload->parameters[i];
         plumb_parameter_options o;
         train_config_parameter(t->options, p, &o);
-        json_array_append_new(array,
-                              json_pack("{s:s, s:I, s:I, s:s, s:s, s:f}", "name", p->name, "rows",
-                                        (json_int_t)p->rows, "cols", (json_int_t)p->cols, "role",
-                                        roles[p->role], "optimizer",
-                                        update_optimizer_name(o.optimizer), "learning_rate",
-                                        t->options->update.learning_rate * o.learning_rate_factor));
+        json_array_append_new(
+            array, json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:f}", "name", p->name, "rows",
+                             (json_int_t)p->rows, "cols", (json_int_t)p->cols, "role",
+                             roles[p->role], "optimizer", update_optimizer_name(o.optimizer),
+                             "correction", update_correction_name(o.correction), "learning_rate",
+                             t->options->update.learning_rate * o.learning_rate_factor));
     }
     return array;
 }

@@ -15,6 +15,7 @@ static const correction_kind kinds[] = {
                                                    "moment_covariance_root"},
                                  .has_noise_floor = true,
                                  .least_groups = 2,
+                                 .cost = {6.0, 1.0, 0.0},
                                  .direct = correction_moment},
     [PLUMB_CORRECTION_LOO] = {.shared_states = {"second_moment"},
                               .fold_states = {"first_moment", "second_moment_of_others",
@@ -22,27 +23,33 @@ static const correction_kind kinds[] = {
                               .has_noise_floor = true,
                               .has_folds = true,
                               .least_groups = 2,
+                              .cost = {2.0, 1.0, 4.0},
                               .direct = correction_leave_one_out},
     [PLUMB_CORRECTION_JACKKNIFE] = {.fold_states = {MOMENTS},
                                     .has_noise_floor = true,
                                     .only_noise_floor = 1.0,
                                     .has_folds = true,
                                     .least_groups = 2,
+                                    .cost = {1.0, 1.0, 3.0},
                                     .direct = correction_jackknife},
     [PLUMB_CORRECTION_PAPER_CF] = {HALVES, .has_mixing = true, .least_groups = 2,
-                                   .direct = correction_paper_cross_fit},
-    [PLUMB_CORRECTION_PAPER_INV] = {HALVES, .least_groups = 4, .direct = correction_paper_inverse},
+                                   .cost = {2.0, 1.2, 0.0}, .direct = correction_paper_cross_fit},
+    [PLUMB_CORRECTION_PAPER_INV] = {HALVES, .least_groups = 4, .cost = {2.0, 1.2, 0.0},
+                                    .direct = correction_paper_inverse},
     [PLUMB_CORRECTION_PAPER_FULL] = {HALVES, .has_mixing = true, .least_groups = 4,
-                                     .direct = correction_paper_full},
+                                     .cost = {2.0, 1.2, 0.0}, .direct = correction_paper_full},
     [PLUMB_CORRECTION_PAPER_PRE_EMA] = {HALVES, .has_mixing = true, .least_groups = 4,
+                                        .cost = {2.0, 1.2, 0.0},
                                         .direct = correction_paper_pre_ema},
     [PLUMB_CORRECTION_PAPER_SYM] = {HALVES, .has_mixing = true, .least_groups = 4,
-                                    .direct = correction_paper_symmetric},
+                                    .cost = {2.0, 2.5, 0.0}, .direct = correction_paper_symmetric},
     [PLUMB_CORRECTION_PAPER_LOO] = {.shared_states = {MOMENTS},
                                     .least_groups = 2,
+                                    .cost = {2.0, 2.5, 0.0},
                                     .direct = correction_paper_leave_one_out},
     [PLUMB_CORRECTION_PAPER_LOO_JENSEN] = {.shared_states = {MOMENTS},
                                            .least_groups = 2,
+                                           .cost = {2.0, 2.5, 0.0},
                                            .direct = correction_paper_jensen},
 };
 
@@ -182,6 +189,13 @@ plumb_status correction_check_groups(const plumb_parameter_options *options, int
             "could be negative",
             noise_floor, groups);
     return kind->has_folds ? check_complement(options, groups) : PLUMB_OK;
+}
+
+double correction_cost(const plumb_parameter_options *options, int groups)
+{
+    const correction_nanoseconds *cost = &correction_find(options->correction)->cost;
+    double folds = (double)correction_folds(options, groups);
+    return 1e-9 * (cost->fixed + cost->group * (double)groups + cost->fold * folds);
 }
 
 correction_input correction_input_of(const plumb_parameter_options *options, int groups)

@@ -30,6 +30,11 @@ typedef struct correction_input {
     int64_t *clipped; /* elements that met a bound are added */
 } correction_input;
 
+/* Of one element, roughly, memory included. */
+typedef struct correction_nanoseconds {
+    double fixed, group, fold;
+} correction_nanoseconds;
+
 typedef struct correction_kind {
     const char *shared_states[4]; /* one of each ... */
     const char *fold_states[3];   /* ... and then one of each for every fold, fold by fold */
@@ -41,6 +46,7 @@ typedef struct correction_kind {
     bool has_mixing;       /* takes the option paper_mixing */
     bool has_support_clip; /* takes the option paper_support_clip */
     bool halves;           /* splits the groups in two halves */
+    correction_nanoseconds cost;
 } correction_kind;
 
 /* The correction, or NULL for PLUMB_CORRECTION_NONE and those of other kinds of update. */
@@ -70,6 +76,9 @@ plumb_status correction_check_groups(const plumb_parameter_options *options, int
 /* Folds that the options mean, and ARGUMENT unless these divide `groups` (2 or more). */
 int correction_folds(const plumb_parameter_options *options, int groups);
 plumb_status correction_check_folds(const plumb_parameter_options *options, int groups);
+
+/* Seconds of one element by a rough model, for balancing owners only. */
+double correction_cost(const plumb_parameter_options *options, int groups);
 
 /* An input with what the options say; all other members are 0. */
 correction_input correction_input_of(const plumb_parameter_options *options, int groups);

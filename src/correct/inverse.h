@@ -38,15 +38,16 @@ static inline double inverse_slope_excess(double spread, double share)
 }
 
 /*
- * f / (1 + e + 2 e^2) for an estimate of v and one of its variance q from the same samples. The
+ * f / (1 + e + 3 e^2) for an estimate of v and one of its variance q from the same samples. The
  * last term is of the order that the excess e leaves: without epsilon, an average with third
  * cumulant k3 and covariance k with the estimate of q leaves
  *
  *     -105/128 x^2 + 9/64 x^2 - 5/16 k3/v^3 + 15/16 k/v^3
  *
- * of f, which for moving averages (sum w^3 = 4/3 (sum w^2)^2) of squares of normal means is about
- * 0.3 x^2 = 2 e^2. With r = sqrt(v), d = r + epsilon, s = d^2 r^3 and y = e s it is
- * s^2 / (d (s^2 + s y + 2 y^2)): one division, inside the range of doubles for every v and q = z^2
+ * of f, which for moving averages (sum w^3 = 4/3 (sum w^2)^2) of squares of normal means is 0.3 x^2
+ * where the mean is as large as its error, and up to 0.9 x^2 where noise prevails: 3 e^2 = 0.42 x^2
+ * leaves little of either. With r = sqrt(v), d = r + epsilon, s = d^2 r^3 and y = e s it is
+ * s^2 / (d (s^2 + s y + 3 y^2)): one division, inside the range of doubles for every v and q = z^2
  * that floats v and z can have. Where v is 0 the smallest root stands for it.
  */
 static inline double inverse_corrected(double variance, double value, double epsilon)
@@ -56,7 +57,7 @@ static inline double inverse_corrected(double variance, double value, double eps
     double scale = denominator * denominator * (root * root * root);
     double excess = variance * (0.125 * denominator + 0.25 * root);
     double square = scale * scale;
-    return square / (denominator * (square + excess * (scale + 2.0 * excess)));
+    return square / (denominator * (square + excess * (scale + 3.0 * excess)));
 }
 
 /* `change` brought into [-bound, bound]; NaN stays. */

@@ -3,7 +3,7 @@
  * own gradients, and a second moment v_f of all the others' with its variance q_f, which therefore
  * share no sample with m_f, now or earlier:
  *
- *     u = 1/F sum m_f f(v_f) / (1 + e_f + 2 e_f^2),   f = 1 / (sqrt(v) + epsilon),
+ *     u = 1/F sum m_f f(v_f) / (1 + e_f + 3 e_f^2),   f = 1 / (sqrt(v) + epsilon),
  *
  * with the excess e_f (inverse.h) from v_f and q_f. Both follow the statistics of the others at the
  * noise floor of the whole (statistics.h), so that the target is the same for every F. F = G leaves

@@ -83,7 +83,7 @@ static void half_sums_of(const correction_input *input, int half, int64_t begin,
     }
 }
 
-/* Samples of the moments: those of all groups, or of the halves in their parts. */
+/* Samples of m and v: the mean of all groups and its square, ... */
 VECTOR_CLONES
 static void samples_of_all(int64_t count, const float *restrict mean, double *restrict first,
                            double *restrict second)
@@ -94,6 +94,7 @@ static void samples_of_all(int64_t count, const float *restrict mean, double *re
     }
 }
 
+/* ... or the mean of one half and the mean of squares of the other, mixed. */
 VECTOR_CLONES
 static void samples_of_halves(int64_t count, double mixing, const double *restrict gradient,
                               const double *restrict square, double *restrict first,
@@ -256,42 +257,44 @@ static void keep(const correction_input *input, paper_scalars s, int64_t begin, 
                     input->new_states[SECOND] + begin);
 }
 
+/* Samples of the moments where the gradient is from one half, its denominator from the other. */
+static void cross(int64_t count, paper_scalars s, const half_sums halves[2], int denominator,
+                  role *samples)
+{
+    samples_of_halves(count, s.mixing, halves[1 - denominator].gradient, halves[denominator].square,
+                      samples->first, samples->second);
+}
+
 static int64_t direct(const correction_input *input, paper_mode mode, paper_scalars s,
                       int64_t begin, int64_t count)
 {
     half_sums halves[2];
     role r;
     outcome result;
-    bool crossed = mode.moments != MOMENTS_OF_ALL;
     memset(&result, 0, sizeof result);
     half_sums_of(input, 0, begin, count, &halves[0]);
     half_sums_of(input, 1, begin, count, &halves[1]);
-    if (mode.moments != MOMENTS_CROSSED) {
+    if (mode.moments == MOMENTS_CROSSED) {
+        cross(count, s, halves, 1, &r);
+    } else {
         samples_of_all(count, input->mean + begin, r.first, r.second);
-        keep(input, s, begin, count, &r);
     }
-    for (int denominator = 1; denominator >= 0; denominator--) {
-        const half_sums *numerator = &halves[1 - denominator];
-        if (crossed) {
-            samples_of_halves(count, s.mixing, numerator->gradient, halves[denominator].square,
-                              r.first, r.second);
-        }
-        if (mode.moments == MOMENTS_CROSSED) {
-            keep(input, s, begin, count, &r);
-        }
-        play(input, mode, s, begin, count, halves, denominator, &r, &result);
-        if (mode.moments != MOMENTS_SYMMETRIC) {
-            break;
-        }
+    keep(input, s, begin, count, &r);
+    if (mode.moments == MOMENTS_SYMMETRIC) {
+        cross(count, s, halves, 0, &r);
+        play(input, mode, s, begin, count, halves, 0, &r, &result);
+        cross(count, s, halves, 1, &r);
     }
+    play(input, mode, s, begin, count, halves, 1, &r, &result);
     return finish(count, &result, input->direction + begin);
 }
 
 static void direct_all(const correction_input *input, paper_mode mode)
 {
+    int half = input->family.groups / 2;
     paper_scalars scalars = {average_of(input->beta1, input->update),
                              average_of(input->beta2, input->update),
-                             (double)(input->family.groups / 2),
+                             (double)half,
                              input->epsilon,
                              input->mixing,
                              input->support_clip};

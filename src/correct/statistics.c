@@ -172,7 +172,8 @@ typedef struct others_weights {
 
 static others_weights others_weights_of(statistics_family family, int folds)
 {
-    double n = (double)(family.groups - family.groups / folds);
+    int size = family.groups / folds;
+    double n = (double)(family.groups - size);
     double c = family.noise_floor;
     if (n < 2.0) {
         variance_weights all = variance_weights_of_all(family);

@@ -247,7 +247,7 @@ double polar_expansion_cost(int64_t rows, int64_t cols, int count)
 {
     static const double FLOPS_PER_SECOND = 25e9;
     double side = (double)(rows < cols ? rows : cols);
-    double product = 2.0 * (double)rows * (double)cols * side;
-    double each = 5.0 * product + 6.0 * side * side * side;
+    double long_product = 2.0 * (double)rows * (double)cols * side;
+    double each = 5.0 * long_product + 6.0 * side * side * side;
     return polar_cost(PLUMB_POLAR_SVD, 0, rows, cols) + (double)count * each / FLOPS_PER_SECOND;
 }

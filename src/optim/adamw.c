@@ -141,17 +141,13 @@ static plumb_status adamw_validate_groups(const plumb_parameter_options *options
     return corrected ? correction_check_groups(options, groups) : PLUMB_OK;
 }
 
-/* Corrections pass over every group's gradient and states, in double. */
-static const double corrected_passes = 8.0;
-
 static double adamw_cost(const plumb_parameter_options *options, int groups, int64_t rows,
                          int64_t cols, int64_t count)
 {
-    (void)groups;
     (void)rows;
     (void)cols;
-    double passes = options->correction == PLUMB_CORRECTION_NONE ? 1.0 : corrected_passes;
-    return (double)count * elementwise_seconds * passes;
+    bool corrected = options->correction != PLUMB_CORRECTION_NONE;
+    return (double)count * (corrected ? correction_cost(options, groups) : elementwise_seconds);
 }
 
 const optimizer_kind optimizer_adamw = {

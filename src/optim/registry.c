@@ -12,12 +12,9 @@
 enum { PARAMETER_OPTIONS_VERSION = 1 };
 
 static const optimizer_kind *const kinds[] = {
-    [PLUMB_OPTIMIZER_SGD] = &optimizer_sgd,
-    [PLUMB_OPTIMIZER_ADAMW] = &optimizer_adamw,
-    [PLUMB_OPTIMIZER_MUON] = &optimizer_muon,
-    [PLUMB_OPTIMIZER_SOPHIA] = &optimizer_sophia,
-    [PLUMB_OPTIMIZER_SHAMPOO] = &optimizer_shampoo,
-    [PLUMB_OPTIMIZER_SOAP] = &optimizer_soap,
+    [PLUMB_OPTIMIZER_SGD] = &optimizer_sgd,         [PLUMB_OPTIMIZER_ADAMW] = &optimizer_adamw,
+    [PLUMB_OPTIMIZER_MUON] = &optimizer_muon,       [PLUMB_OPTIMIZER_SOPHIA] = &optimizer_sophia,
+    [PLUMB_OPTIMIZER_SHAMPOO] = &optimizer_shampoo, [PLUMB_OPTIMIZER_SOAP] = &optimizer_soap,
 };
 
 const optimizer_kind *optimizer_find(plumb_optimizer optimizer)
@@ -95,6 +92,10 @@ static plumb_status validate_correction(const optimizer_kind *kind,
             "noise_floor belongs to a correction: without one it must be 0");
     REQUIRE(options->folds == 0, PLUMB_ERROR_UNSUPPORTED,
             "folds belong to a correction: without one they must be 0");
+    REQUIRE(options->paper_mixing == 0.0 && options->paper_support_clip == 0.0,
+            PLUMB_ERROR_UNSUPPORTED,
+            "paper_mixing and paper_support_clip belong to a paper mode: without one they must be "
+            "0");
     return PLUMB_OK;
 }
 

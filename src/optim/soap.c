@@ -7,9 +7,9 @@
  * with new bases every root_interval updates. AdamW is asked through its own interface, with any
  * of its corrections, for the rotated gradients of the groups. When the bases change, first moments
  * turn with them, and what belongs to second moments stays with its pair of directions, as in the
- * source. The source refreshes after the update and skips the first one for want of a basis; here
- * the bases are refreshed first, so that the first gradient's serve at once. A parameter of one row
- * or column is AdamW's.
+ * source. As there, a basis serves from the step after its last gradient; but the source skips the
+ * first update for want of a basis, and here the first is AdamW's own. A parameter of one row or
+ * column is AdamW's.
  */
 #include <string.h>
 

@@ -1,6 +1,10 @@
 /*
  * Averages, eigenvectors and changes of basis (see soap_basis.h).
  *
+ * A new basis comes from the averages before the step it first serves, so that it has not seen that
+ * step's gradient. In the basis of its own outer products a gradient is diagonal, and what is left
+ * elsewhere is rounding, which AdamW would bring to the size of everything else.
+ *
  * An eigenvector may be had with either sign, and those of a new decomposition come in the order
  * of their eigenvalues. What AdamW keeps about a direction should stay with it: each new vector,
  * that of the largest eigenvalue first, takes the place of the old vector it is nearest to among
@@ -106,7 +110,7 @@ static plumb_status decompose(soap_bases *s, const block *b, product_side side, 
     shampoo_outcome outcome = SHAMPOO_FAILED;
     matrix_root m;
     PROPAGATE(matrix_root_create(n, 1, &m));
-    memcpy(s->statistic, new_factor(s, b, SOAP_AVERAGE, side), (size_t)(n * n) * sizeof(double));
+    memcpy(s->statistic, old_factor(s, b, SOAP_AVERAGE, side), (size_t)(n * n) * sizeof(double));
     plumb_status status = shampoo_decompose(&factor, &m, s->statistic, standing, &outcome,
                                             &s->input->counts->roots_failed);
     if (status == PLUMB_OK && outcome == SHAMPOO_DECOMPOSED) {
@@ -120,7 +124,7 @@ static plumb_status decompose(soap_bases *s, const block *b, product_side side, 
     return status;
 }
 
-/* The change needs a place for an identity that is not among the old states. */
+/* Where there is no old basis, the change's own memory holds the identity for it. */
 static plumb_status renew(soap_bases *s, const block *b, product_side side)
 {
     int64_t n = product_length(side, b->rows, b->cols);
@@ -129,7 +133,7 @@ static plumb_status renew(soap_bases *s, const block *b, product_side side)
     double *standing = s->input->new_matrix_states[SOAP_STANDING] + place;
     double *basis = new_factor(s, b, SOAP_BASIS, side);
     const double *old = old_factor(s, b, SOAP_BASIS, side);
-    bool due = (s->input->update - 1) % s->input->options->root_interval == 0;
+    bool due = (s->input->update - 2) % s->input->options->root_interval == 0;
     follow(s, b, side, n);
     if (!due && old_standing != shampoo_none_yet) {
         *standing = old_standing;

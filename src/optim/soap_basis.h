@@ -1,7 +1,7 @@
 /*
  * SOAP's bases: the eigenvectors of averages of g g' and g' g, block by block, which change every
- * root_interval updates. Where a factor has none yet, because its gradients were 0, its basis is
- * the identity.
+ * root_interval updates from the second on. Where a factor has none yet, in the first update or
+ * because its gradients were 0, its basis is the identity.
  */
 #ifndef PLUMB_OPTIM_SOAP_BASIS_H
 #define PLUMB_OPTIM_SOAP_BASIS_H
