@@ -1,7 +1,7 @@
 /*
  * Decompositions that fail in Shampoo and SOAP: tried again with more damping, then the last good
- * result, then an error that names side and block and leaves everything as it was. And what needs no
- * decomposition, statistics of 0, and options that cannot work.
+ * result, then an error that names side and block and leaves everything as it was. And statistics
+ * of 0, which need no decomposition, and options that cannot work.
  * ranks: 1 2 4
  */
 #include <math.h>

@@ -278,8 +278,9 @@ START_TEST(identity)
 END_TEST
 
 /*
- * Gradients U g V' of values U x V' keep them so: SOAP does not see the basis, once it has one of its
- * own. The first step, which it takes as AdamW, has the rate 0 and leaves nothing in second moments.
+ * Gradients U g V' of values U x V' keep them so: SOAP does not see the basis, once it has one of
+ * its own. The first step, which it takes as AdamW, has the rate 0 and leaves nothing in second
+ * moments.
  */
 START_TEST(change_of_basis)
 {
@@ -327,6 +328,38 @@ START_TEST(change_of_basis)
 }
 END_TEST
 
+/* The gradients hardly turn: every vector of a basis stays in its place, with its sign. */
+START_TEST(places_and_signs)
+{
+    matrix_problem p;
+    double before[2][ROWS * ROWS];
+    begin(&p, ROWS, COLS, 1);
+    for (int t = 0; t < 4 * STEPS; t++) {
+        problem_gradient(&p.base, 0.01f);
+        for (int i = 0; i < ROWS; i++) {
+            float size = (float)((i * 2 + t / 3) % 7 + 1); /* their order changes */
+            for (int j = 0; j < COLS; j++) {
+                p.base.gradient[i * COLS + j] += i == j ? (t % 2 == 0 ? size : -size) : 0.0f;
+            }
+        }
+        matrix_problem_step(&p, 0.1);
+        for (int side = 0; side < 2; side++) {
+            int n = side == 0 ? ROWS : COLS;
+            const double *now = p.states[2 + side];
+            for (int i = 0; i < n && t > 0; i++) {
+                double overlap = 0.0;
+                for (int k = 0; k < n; k++) {
+                    overlap += before[side][k * n + i] * now[k * n + i];
+                }
+                ck_assert_msg(overlap > 0.3, "step %d side %d vector %d: %g", t, side, i, overlap);
+            }
+            memcpy(before[side], now, (size_t)(n * n) * sizeof *now);
+        }
+    }
+    matrix_problem_free(&p);
+}
+END_TEST
+
 /* One row or column: AdamW to the bit, with its correction. */
 START_TEST(vectors)
 {
@@ -357,6 +390,7 @@ int main(void)
     test_add(suite, "adamw inside", adamw_inside);
     test_add(suite, "identity", identity);
     test_add(suite, "change of basis", change_of_basis);
+    test_add(suite, "places and signs", places_and_signs);
     test_add(suite, "vectors", vectors);
     return test_run(suite);
 }

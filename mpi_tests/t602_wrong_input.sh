@@ -57,12 +57,15 @@ wrong 2 'unknown command' 2 trian
 adamw=("${gpt[@]}" --optimizer adamw)
 wrong 2 '--correction wishart: neither muon nor adamw, which updates what muon leaves' 2 \
     "${gpt[@]}" --correction wishart
-wrong 2 '--correction second-order: adamw does not have it' 2 "${adamw[@]}" --correction second-order
+wrong 2 '--correction second-order: adamw does not have it' 2 "${adamw[@]}" \
+    --correction second-order
 wrong 2 '--noise-floor needs --correction' 2 "${gpt[@]}" --noise-floor 1
 wrong 2 '--folds 3 does not divide the 4 --groups' 2 "${adamw[@]}" --correction loo --folds 3
 wrong 2 'needs 2 groups or more; there is 1' 2 "${adamw[@]}" --correction moment --groups 1
-wrong 2 'needs 2 groups or more; there is 1' 2 "${gpt[@]}" --optimizer sophia --correction moment --groups 1
-wrong 2 'needs 2 groups or more; there is 1' 2 "${gpt[@]}" --optimizer shampoo --correction second-order --groups 1
+wrong 2 'needs 2 groups or more; there is 1' 2 "${gpt[@]}" --optimizer sophia \
+    --correction moment --groups 1
+wrong 2 'needs 2 groups or more; there is 1' 2 "${gpt[@]}" --optimizer shampoo \
+    --correction second-order --groups 1
 wrong 2 'noise_floor' 2 "${adamw[@]}" --correction jackknife
 wrong 2 '--curvature hutchinson needs --model mlp' 2 "${gpt[@]}" --optimizer sophia \
     --curvature hutchinson
@@ -81,7 +84,8 @@ for steps in 0 -1 6 x '' 2.5; do
     wrong 2 "--average-weights tail:$steps: N must be a whole number from 1 to the 5 --steps" 2 \
         "${gpt[@]}" --average-weights "tail:$steps"
 done
-wrong 2 "--average-weights 'swa' is none of none, ema:BETA, tail:N" 2 "${gpt[@]}" --average-weights swa
+wrong 2 "--average-weights 'swa' is none of none, ema:BETA, tail:N" 2 "${gpt[@]}" \
+    --average-weights swa
 
 [ ! -e runs ] || failed 'wrong input left a run directory behind'
 

@@ -3,6 +3,7 @@
 # ranks and in both owner maps, bit for bit the same among these. And what the file of
 # gradients may look like: one step without the first dimension, doubles, compressed, samples.
 # ranks: serial
+# seconds: 900
 # shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 "$PLUMB" replay --help >/dev/null || exit 77 # WITH_HDF5=0

@@ -66,6 +66,7 @@ near 'root -1/4, 4 columns correlated 0' none 0.3
 near 'root -1/4, 4 columns correlated 0' second-order 0.4
 near 'root -1/4, 6 columns correlated 0.5' none 0.3
 near 'shampoo 6 x 5, G=12, one step' jackknife 0.2
+near 'shampoo 6 x 5, G=12, one step' 'plain roots' 0.1
 
 wrong 2 'which claims' 2 claims
 wrong 2 "no claims about 'echo'" 2 claims echo

@@ -1,7 +1,7 @@
 /*
  * Products of a matrix with itself and with the factors on its two sides, in double: what
- * Kronecker-factored preconditioners are made of. The left side of M (rows x cols) is its rows, with
- * M M' (rows x rows); the right side is its columns, with M' M (cols x cols).
+ * Kronecker-factored preconditioners are made of. The left side of M (rows x cols) is its rows,
+ * with M M' (rows x rows); the right side is its columns, with M' M (cols x cols).
  *
  * Matrices are row-major. Of symmetric n x n results only the lower triangle is touched.
  */

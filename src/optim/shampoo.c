@@ -1,7 +1,8 @@
 /*
  * Shampoo (Gupta, Koren and Singer 2018), a matrix preconditioner of two factors:
  *
- *     M = beta1 M + (1 - beta1) g;   L = beta2 L + (1 - beta2) S_L;   R = beta2 R + (1 - beta2) S_R;
+ *     M = beta1 M + (1 - beta1) g;
+ *     L = beta2 L + (1 - beta2) S_L;   R = beta2 R + (1 - beta2) S_R;
  *     U = L^-p M R^-p;   x = (1 - rate decay) x - rate U s,
  *
  * where S_L and S_R are g g' and g' g (or their kin, shampoo_statistics.c), p is 1/4 or 1/2, and s

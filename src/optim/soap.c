@@ -37,15 +37,13 @@ static plumb_parameter_options adamw_options(const plumb_parameter_options *opti
 
 static int soap_state_count(const plumb_parameter_options *options, int groups)
 {
-    plumb_parameter_options inner = adamw_options(options);
-    return optimizer_adamw.state_count(&inner, groups);
+    return optimizer_adamw.state_count(options, groups);
 }
 
 static const char *soap_state_name(const plumb_parameter_options *options, int groups, int state,
                                    int *group)
 {
-    plumb_parameter_options inner = adamw_options(options);
-    return optimizer_adamw.state_name(&inner, groups, state, group);
+    return optimizer_adamw.state_name(options, groups, state, group);
 }
 
 static bool turns(const optimizer_input *input, int state)
@@ -201,8 +199,7 @@ static const char *soap_matrix_state_name(const plumb_parameter_options *options
 
 static bool soap_wants_groups(const plumb_parameter_options *options)
 {
-    plumb_parameter_options inner = adamw_options(options);
-    return optimizer_adamw.wants_groups(&inner);
+    return optimizer_adamw.wants_groups(options);
 }
 
 static void soap_defaults(plumb_parameter_options *options)
@@ -216,17 +213,15 @@ static void soap_defaults(plumb_parameter_options *options)
 static plumb_status soap_validate(const plumb_parameter_options *options, int64_t rows,
                                   int64_t cols)
 {
-    plumb_parameter_options inner = adamw_options(options);
     REQUIRE(options->nesterov == 0, PLUMB_ERROR_UNSUPPORTED,
             "SOAP has no Nesterov form: nesterov must be 0");
-    PROPAGATE(optimizer_adamw.validate(&inner, rows, cols));
+    PROPAGATE(optimizer_adamw.validate(options, rows, cols));
     return blocks_is_vector(rows, cols) ? PLUMB_OK : blocks_check(options->block_size, rows, cols);
 }
 
 static plumb_status soap_validate_groups(const plumb_parameter_options *options, int groups)
 {
-    plumb_parameter_options inner = adamw_options(options);
-    return optimizer_adamw.validate_groups(&inner, groups);
+    return optimizer_adamw.validate_groups(options, groups);
 }
 
 /* Flops: two products for each array that is rotated, half of one a side for the averages; a
@@ -234,8 +229,7 @@ static plumb_status soap_validate_groups(const plumb_parameter_options *options,
 static double soap_cost(const plumb_parameter_options *options, int groups, int64_t rows,
                         int64_t cols, int64_t count)
 {
-    plumb_parameter_options inner = adamw_options(options);
-    double seconds = optimizer_adamw.cost(&inner, groups, rows, cols, count);
+    double seconds = optimizer_adamw.cost(options, groups, rows, cols, count);
     if (blocks_is_vector(rows, cols)) {
         return seconds;
     }
