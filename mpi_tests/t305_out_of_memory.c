@@ -14,6 +14,8 @@
 #include "support/test.h"
 #include "support/trial.h"
 
+enum { MATRIX_ELEMENTS = 120 };
+
 /* The allocation that fails, counted down; 0: none. */
 static int until_failure;
 
@@ -24,14 +26,27 @@ void *aligned_alloc(size_t alignment, size_t size)
         return NULL;
     }
     void *pointer = NULL;
-    return posix_memalign(&pointer, alignment, size) == 0 ? pointer : NULL;
+    if (posix_memalign(&pointer, alignment, size) != 0) {
+        return NULL;
+    }
+    memset(pointer, 0xff, size); /* NaN: what is read before it is written will be seen */
+    return pointer;
 }
 
-/* What is tried: the matrix's pipeline and the AdamW vector's correction. */
+/* What is tried: optimizers of matrix, vector and row, with corrections, the matrix's pipeline, and
+ * an average of the values. */
 typedef struct kind {
+    plumb_optimizer optimizers[TRIAL_PARAMETERS];
+    plumb_correction corrections[TRIAL_PARAMETERS];
     plumb_pipeline pipeline;
-    plumb_correction correction;
+    plumb_average_weights average;
 } kind;
+
+/* What two steps end with. */
+typedef struct ending {
+    char hash[33];
+    float averages[MATRIX_ELEMENTS]; /* of the matrix's values, or 0 */
+} ending;
 
 static bool is_last(const trial *t)
 {
@@ -49,31 +64,67 @@ static bool agreed(plumb_status *status)
     return lowest == highest;
 }
 
-static plumb_status open_trial(trial *t, kind k)
+/* Roots and curvature in the first step; roots again in the second. */
+static void options_of(kind k, int i, plumb_parameter_options *o)
 {
-    plumb_status status = trial_create(t, NULL);
-    for (int i = 0; i < TRIAL_PARAMETERS && status == PLUMB_OK; i++) {
+    plumb_correction correction = k.corrections[i];
+    plumb_parameter_options_init(o, sizeof *o, k.optimizers[i]);
+    o->correction = correction;
+    o->pipeline = i == 0 ? k.pipeline : PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE;
+    o->polar = correction == PLUMB_CORRECTION_SECOND_ORDER ? PLUMB_POLAR_SVD : o->polar;
+    o->curvature_interval = 2;
+    o->root_interval = 1;
+    o->block_size = 7;
+    if (o->optimizer == PLUMB_OPTIMIZER_SHAMPOO) {
+        o->noise_floor = correction == PLUMB_CORRECTION_JACKKNIFE ? 1.0 : 0.0;
+    }
+}
+
+/* Parameters first .. end - 1. */
+static plumb_status add_some(trial *t, kind k, int first, int end)
+{
+    plumb_status status = PLUMB_OK;
+    for (int i = first; i < end && status == PLUMB_OK; i++) {
         plumb_parameter_options options;
-        trial_parameter_options(i, &options);
-        if (i == 0) {
-            options.pipeline = k.pipeline;
-        }
-        if (i == 1) {
-            options.correction = k.correction;
-        }
+        options_of(k, i, &options);
         status = trial_register(t, i, &options);
     }
     return status;
 }
 
-static void expected_hash(kind k, char hash[33])
+/* With the first `count` parameters. */
+static plumb_status open_some(trial *t, kind k, int count)
+{
+    plumb_options handle;
+    trial_options(t, &handle);
+    handle.average_weights = k.average;
+    plumb_status status = trial_create(t, &handle);
+    return status == PLUMB_OK ? add_some(t, k, 0, count) : status;
+}
+
+static plumb_status open_trial(trial *t, kind k)
+{
+    return open_some(t, k, TRIAL_PARAMETERS);
+}
+
+static void end_trial(trial *t, kind k, ending *e)
+{
+    memset(e, 0, sizeof *e);
+    test_all(trial_elements(0) == MATRIX_ELEMENTS);
+    test_all(trial_hash(t, e->hash));
+    if (k.average != PLUMB_AVERAGE_NONE) {
+        test_all(plumb_averaged_values(t->p, 0, e->averages) == PLUMB_OK);
+    }
+    test_all(trial_close(t));
+}
+
+static void expected_ending(kind k, ending *e)
 {
     trial t;
     test_all(open_trial(&t, k) == PLUMB_OK);
     test_all(trial_step(&t, 0) == PLUMB_OK);
     test_all(trial_step(&t, 1) == PLUMB_OK);
-    test_all(trial_hash(&t, hash));
-    test_all(trial_close(&t));
+    end_trial(&t, k, e);
 }
 
 /*
@@ -97,10 +148,10 @@ static plumb_status failing_step(trial *t, int step, int number, bool *reached)
 }
 
 /* Step `failing` of two fails by its allocation `number`, is done again, and all ends well. */
-static bool survive(kind k, int failing, int number, const char *expected)
+static bool survive(kind k, int failing, int number, const ending *expected)
 {
     trial t;
-    char hash[33];
+    ending e;
     bool reached = true;
     test_all(open_trial(&t, k) == PLUMB_OK);
     for (int step = 0; step < 2; step++) {
@@ -116,20 +167,19 @@ static bool survive(kind k, int failing, int number, const char *expected)
             test_all(trial_step(&t, step) == PLUMB_OK);
         }
     }
-    test_all(trial_hash(&t, hash));
-    ck_assert_msg(strcmp(hash, expected) == 0, "allocation %d of step %d left a trace", number,
-                  failing);
-    test_all(trial_close(&t));
+    end_trial(&t, k, &e);
+    bool same = memcmp(&e, expected, sizeof e) == 0;
+    ck_assert_msg(test_agree(same), "allocation %d of step %d left a trace", number, failing);
     return reached;
 }
 
 static void fail_in_turn(kind k)
 {
-    char expected[33];
-    expected_hash(k, expected);
+    ending expected;
+    expected_ending(k, &expected);
     for (int failing = 0; failing < 2; failing++) {
         int number = 1;
-        while (survive(k, failing, number, expected)) {
+        while (survive(k, failing, number, &expected)) {
             number++;
         }
         /* The first step makes the plan: it allocates a lot. */
@@ -137,21 +187,60 @@ static void fail_in_turn(kind k)
     }
 }
 
-START_TEST(plain_steps)
+#define MUON PLUMB_OPTIMIZER_MUON
+#define ADAMW PLUMB_OPTIMIZER_ADAMW
+#define SGD PLUMB_OPTIMIZER_SGD
+#define SHAMPOO PLUMB_OPTIMIZER_SHAMPOO
+#define SOAP PLUMB_OPTIMIZER_SOAP
+#define SOPHIA PLUMB_OPTIMIZER_SOPHIA
+#define NONE PLUMB_CORRECTION_NONE
+#define MOMENT PLUMB_CORRECTION_MOMENT
+#define LOO PLUMB_CORRECTION_LOO
+#define JACKKNIFE PLUMB_CORRECTION_JACKKNIFE
+#define SECOND_ORDER PLUMB_CORRECTION_SECOND_ORDER
+
+START_TEST(steps)
 {
-    fail_in_turn((kind){PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_CORRECTION_NONE});
+    static const kind kinds[] = {
+        {{MUON, ADAMW, SGD}, {NONE, NONE, NONE}, 0, 0},
+        {{MUON, ADAMW, SGD}, {NONE, NONE, NONE}, PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR, 0},
+        {{MUON, ADAMW, SGD}, {NONE, LOO, NONE}, 0, 0},
+        {{SHAMPOO, SOPHIA, SOPHIA}, {JACKKNIFE, LOO, NONE}, 0, PLUMB_AVERAGE_EMA},
+        {{SHAMPOO, SOPHIA, ADAMW}, {SECOND_ORDER, NONE, MOMENT}, 0, PLUMB_AVERAGE_NONE},
+        {{SOAP, ADAMW, SOPHIA}, {MOMENT, NONE, MOMENT}, 0, PLUMB_AVERAGE_TAIL},
+        {{MUON, SOPHIA, SGD}, {SECOND_ORDER, MOMENT, NONE}, 0, PLUMB_AVERAGE_NONE},
+        {{MUON, ADAMW, SGD}, {JACKKNIFE, NONE, NONE}, 0, PLUMB_AVERAGE_NONE},
+    };
+    fail_in_turn(kinds[_i]);
 }
 END_TEST
 
-START_TEST(steps_by_group)
+/* After a first beginning that failed, wherever that was, parameters may still be added. */
+START_TEST(a_parameter_more)
 {
-    fail_in_turn((kind){PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR, PLUMB_CORRECTION_NONE});
-}
-END_TEST
-
-START_TEST(steps_with_a_correction)
-{
-    fail_in_turn((kind){PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_CORRECTION_LOO});
+    const kind k = {{MUON, SOPHIA, SOPHIA}, {NONE, NONE, MOMENT}, 0, PLUMB_AVERAGE_EMA};
+    ending expected;
+    expected_ending(k, &expected);
+    plumb_status status = PLUMB_ERROR_MEMORY;
+    for (int number = 1; status == PLUMB_ERROR_MEMORY; number += 3) {
+        trial t;
+        ending e;
+        test_all(open_some(&t, k, TRIAL_PARAMETERS - 1) == PLUMB_OK);
+        until_failure = is_last(&t) ? number : 0;
+        status = plumb_begin_step(t.p, TRIAL_TOTAL);
+        until_failure = 0;
+        if (status == PLUMB_ERROR_MEMORY) {
+            test_all(add_some(&t, k, TRIAL_PARAMETERS - 1, TRIAL_PARAMETERS) == PLUMB_OK);
+            test_all(trial_step(&t, 0) == PLUMB_OK);
+            test_all(trial_step(&t, 1) == PLUMB_OK);
+            end_trial(&t, k, &e);
+            test_all(memcmp(&e, &expected, sizeof e) == 0);
+        } else {
+            test_all(trial_close(&t));
+        }
+        test_all(agreed(&status));
+    }
+    test_all(status == PLUMB_OK);
 }
 END_TEST
 
@@ -226,9 +315,10 @@ END_TEST
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("out of memory");
-    test_add(suite, "plain steps", plain_steps);
-    test_add(suite, "steps by group", steps_by_group);
-    test_add(suite, "steps with a correction", steps_with_a_correction);
+    TCase *cases = tcase_create("steps");
+    tcase_add_loop_test(cases, steps, 0, 8);
+    suite_add_tcase(suite, cases);
+    test_add(suite, "a parameter more", a_parameter_more);
     test_add(suite, "creating", creating);
     test_add(suite, "averaging", averaging);
     test_add(suite, "a step that is too large", a_step_that_is_too_large);

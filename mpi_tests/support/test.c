@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 /* What a failure of test_all starts with: the same on every rank, so one rank tells it. */
 #define AGREED "on some rank not: "
 
@@ -32,6 +34,7 @@ static void print_failures(SRunner *runner, int rank)
 /* rank: -1 without MPI. */
 static int run(Suite *suite, enum fork_status fork_status, int rank)
 {
+    memory_poisoned = true;
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, fork_status);
     srunner_run_all(runner, CK_SILENT);

@@ -69,6 +69,7 @@ plumb_status trial_register(trial *t, int i, const plumb_parameter_options *opti
     plumb_parameter_options defaults;
     int id = -1;
     trial_parameter_options(i, &defaults);
+    t->curvature[i] = options != NULL && options->optimizer == PLUMB_OPTIMIZER_SOPHIA;
     return plumb_add_parameter(t->p, shapes[i].name, shapes[i].rows, shapes[i].cols, t->values[i],
                                options != NULL ? options : &defaults, &id);
 }
@@ -105,6 +106,33 @@ void trial_gradient(int step, int64_t k, int i, float *gradient)
     }
 }
 
+static plumb_status give_gradient(trial *t, int step, int64_t k, int i)
+{
+    float *gradient = NULL;
+    plumb_status status = plumb_gradient_buffer(t->p, i, &gradient);
+    if (status == PLUMB_OK) {
+        trial_gradient(step, k, i, gradient);
+        status = plumb_accumulate(t->p, i, k, gradient);
+    }
+    return status;
+}
+
+/* What is squared is the gradient of another step. */
+static plumb_status give_curvature(trial *t, int step, int64_t k, int i)
+{
+    int due = 0;
+    plumb_status status = plumb_curvature_due(t->p, &due);
+    if (status != PLUMB_OK || !due || !t->curvature[i]) {
+        return status;
+    }
+    float *estimate = malloc((size_t)trial_elements(i) * sizeof *estimate);
+    trial_gradient(step + 500, k, i, estimate);
+    status = plumb_accumulate_curvature(t->p, i, k, PLUMB_CURVATURE_GAUSS_NEWTON_BARTLETT, 3.0,
+                                        estimate);
+    free(estimate);
+    return status;
+}
+
 plumb_status trial_give(trial *t, int step, int64_t total)
 {
     int64_t first = 0;
@@ -112,11 +140,9 @@ plumb_status trial_give(trial *t, int step, int64_t total)
     plumb_status status = plumb_share(t->p, total, &first, &count);
     for (int64_t k = first; k < first + count; k++) {
         for (int i = 0; i < TRIAL_PARAMETERS && status == PLUMB_OK; i++) {
-            float *gradient = NULL;
-            status = plumb_gradient_buffer(t->p, i, &gradient);
+            status = give_gradient(t, step, k, i);
             if (status == PLUMB_OK) {
-                trial_gradient(step, k, i, gradient);
-                status = plumb_accumulate(t->p, i, k, gradient);
+                status = give_curvature(t, step, k, i);
             }
         }
     }

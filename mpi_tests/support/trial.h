@@ -1,7 +1,8 @@
 /*
  * A small training run that tests let fail: parameters of three optimizers with state, gradients
  * from fixed keys, different on every rank. What a failed step must not touch is compared by the
- * hash of the values after further, good steps, which shows the optimizers' states too.
+ * hash of the values after further, good steps, which shows the optimizers' states too. Parameters
+ * that use curvature get it when it is due.
  */
 #ifndef SUPPORT_TRIAL_H
 #define SUPPORT_TRIAL_H
@@ -14,7 +15,8 @@ enum { TRIAL_PARAMETERS = 3, TRIAL_TOTAL = 8 };
 
 typedef struct trial {
     plumb *p;
-    float *values[TRIAL_PARAMETERS]; /* 0: a Muon matrix, 1: an AdamW vector, 2: an SGD row */
+    float *values[TRIAL_PARAMETERS];  /* 0: a Muon matrix, 1: an AdamW vector, 2: an SGD row */
+    bool curvature[TRIAL_PARAMETERS]; /* uses it */
     int rank, size;
     char log[1024]; /* lines the handle wrote */
 } trial;
@@ -37,7 +39,8 @@ plumb_status trial_register(trial *t, int i, const plumb_parameter_options *opti
 /* Destroys it; true if the library then holds no memory. */
 bool trial_close(trial *t);
 
-/* The gradient of parameter i for micro-batch k, and all of this rank's handed over. */
+/* The gradient of parameter i for micro-batch k, and all of this rank's handed over, with curvature
+ * where it is due, up to the first failure. */
 void trial_gradient(int step, int64_t k, int i, float *gradient);
 plumb_status trial_give(trial *t, int step, int64_t total);
 

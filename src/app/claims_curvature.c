@@ -1,8 +1,8 @@
 /*
- * The bias of Sophia's update m / h, h from eight groups' estimates of a curvature of 1: chi-squares
- * of four degrees. Momentum and clip are off (beta1 = 0), so that with a constant gradient of 1 the
- * update is the inverse of h. In one case h is a moving average, in another the gradient is tied
- * to the curvature: g = 1 + (c - 1)/2 in every group.
+ * The bias of Sophia's update m / h, h from eight groups' estimates of a curvature of 1, each a
+ * chi-square of four degrees over 4. Momentum and clip are off (beta1 = 0), so that with a constant
+ * gradient of 1 the update is the inverse of h. In one case h is a moving average, in another the
+ * gradient is tied to the curvature: g = 1 + (c - 1)/2 in every group.
  *
  * What is linear in the errors of m and h has expectation 0 and is subtracted. Second order: the
  * inverse's bias is V = Var h, the coupling's - Cov(m, h), in shares of the target, which is 1.

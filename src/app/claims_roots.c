@@ -1,5 +1,5 @@
 /*
- * The bias of an inverse root of an estimated matrix, A^(-1/r) from the mean of G = 16 samples, each
+ * The bias of an inverse root of an estimated matrix: A^(-1/r) of the mean of G = 16 samples, each
  * the mean of a few outer products of normal columns: independent ones, or correlated as a
  * first-order autoregression. A is diagonal, d = 8, which loses nothing: all estimators turn with
  * the basis.

@@ -4,13 +4,14 @@
 #include "base/memory.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 
 enum { HEADER = 64 };
+
+bool memory_poisoned;
 
 static atomic_llong live_allocations;
 static atomic_llong live_bytes;
@@ -32,6 +33,9 @@ plumb_status memory_allocate(int64_t count, size_t size, void *block)
     atomic_fetch_add(&live_allocations, 1);
     atomic_fetch_add(&live_bytes, (long long)bytes);
     pointer = (char *)pointer + HEADER;
+    if (memory_poisoned) {
+        memset(pointer, 0xff, bytes); /* a NaN as float and as double */
+    }
     memcpy(block, &pointer, sizeof pointer);
     return PLUMB_OK;
 }

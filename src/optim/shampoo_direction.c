@@ -9,6 +9,7 @@
  * its plain direction; one that would is brought back to that.
  */
 #include <math.h>
+#include <string.h>
 
 #include "optim/shampoo_update.h"
 
@@ -51,7 +52,7 @@ static void moment_without(const shampoo_update *u, const block *b, int fold)
 {
     int64_t count = b->rows * b->cols;
     double share = u->first_unbiased / (double)(u->folds - 1);
-    scale_all(count, 0.0, u->gradient);
+    memset(u->gradient, 0, (size_t)count * sizeof *u->gradient);
     for (int f = 0; f < u->folds; f++) {
         if (f != fold) {
             int state = shampoo_fold_moment(u->folds, f);
@@ -84,7 +85,7 @@ void shampoo_find_direction(const shampoo_update *u, const block *b)
     }
     double folds = (double)u->folds;
     precondition(u, b, 0, u->gradient, u->whole);
-    scale_all(count, 0.0, u->direction);
+    memset(u->direction, 0, (size_t)count * sizeof *u->direction);
     add_scaled(count, folds - 1.0, u->whole, u->direction);
     for (int f = 0; f < u->folds; f++) {
         moment_without(u, b, f);

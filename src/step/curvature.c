@@ -132,12 +132,14 @@ plumb_status plumb_curvature_due(plumb *p, int *due)
     return handle_result(p, status);
 }
 
-/* scale * (g * g), or a copy. */
+/* In double: the square of a small gradient may be no float, and many draws times it be one. */
 VECTOR_CLONES
-static void square(int64_t count, float scale, const float *gradient, float *curvature)
+static void square(int64_t count, double draws, const float *restrict gradient,
+                   float *restrict curvature)
 {
     for (int64_t i = 0; i < count; i++) {
-        curvature[i] = scale * (gradient[i] * gradient[i]);
+        double g = (double)gradient[i];
+        curvature[i] = (float)(draws * (g * g));
     }
 }
 
@@ -149,7 +151,7 @@ static plumb_status check_kind(const parameter *one, plumb_curvature kind, doubl
     REQUIRE(kind != PLUMB_CURVATURE_GAUSS_NEWTON_BARTLETT ||
                 (draws >= 1.0 && draws <= 0x1p52 && draws == floor(draws)),
             PLUMB_ERROR_ARGUMENT,
-            "parameter \"%s\": curvature of %g draws; must be a whole number of 1 or more",
+            "parameter \"%s\": curvature of %.17g draws; must be a whole number from 1 to 2^52",
             one->name, draws);
     return PLUMB_OK;
 }
@@ -185,17 +187,19 @@ static plumb_status accumulate(plumb *p, int id, int64_t micro_batch, plumb_curv
     if (kind == PLUMB_CURVATURE_GAUSS_NEWTON_BARTLETT) {
         float *buffer = NULL;
         PROPAGATE(exchange_buffer(p->curvature, one->curvature_index, &buffer));
-        square(one->rows * one->cols, (float)draws, estimate, buffer);
+        square(one->rows * one->cols, draws, estimate, buffer);
         given = buffer;
     }
     bool finite = true;
     PROPAGATE(exchange_accumulate(p->curvature, one->curvature_index, micro_batch, given, &finite));
     if (!finite) {
+        bool squared = given != estimate && vector_all_finite(one->rows * one->cols, estimate);
         gradients_remember(
             p, error_raise(PLUMB_ERROR_NONFINITE,
                            "curvature of parameter \"%s\" is not finite (rank %d, micro-batch "
-                           "%lld)",
-                           one->name, exchange_order(p->exchange)->rank, (long long)micro_batch));
+                           "%lld)%s",
+                           one->name, exchange_order(p->exchange)->rank, (long long)micro_batch,
+                           squared ? ", though its gradient is: the square is too large" : ""));
     }
     return PLUMB_OK;
 }

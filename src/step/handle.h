@@ -99,7 +99,7 @@ struct plumb {
 
     /* What plumb_reduce found. */
     double divisor;   /* sum of weights */
-    float *averages;  /* of the values, one parameter after the other; NULL: not asked for */
+    double *averages; /* of the values, one parameter after the other; NULL: not asked for */
     int64_t averaged; /* steps that count in them */
     plumb_report report;
     float *sample_norms;

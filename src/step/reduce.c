@@ -337,7 +337,8 @@ static plumb_status reduce(plumb *p)
     p->report = (plumb_report){.size = sizeof p->report,
                                .step = p->steps + 1,
                                .micro_batches = p->micro_batches,
-                               .groups = p->groups};
+                               .groups = p->groups,
+                               .unclipped = 1.0};
     PROPAGATE(gradients_complete(p));
     PROPAGATE(exchange_deliver(p->exchange));
     PROPAGATE(curvature_deliver(p));

@@ -1,19 +1,20 @@
 /*
  * Averaging of values. Both averages move by a share of the distance to the new values:
  * (1 - beta) / (1 - beta^n) for the moving one, whose weights then sum to 1, and 1/n for the plain
- * one, n counting the values taken in. All ranks hold the same values, so each keeps its own.
+ * one, n counting the values taken in. All ranks hold the same values, so each keeps its own. In
+ * double: late steps move an average by less than a 32-bit float can tell.
  */
 #include "step/weights.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/vector.h"
 
 plumb_status weights_make(plumb *p)
 {
-    if (p->options.average_weights == PLUMB_AVERAGE_NONE || p->averages != NULL) {
+    weights_free(p); /* of a set-up that failed, maybe with fewer parameters */
+    if (p->options.average_weights == PLUMB_AVERAGE_NONE) {
         return PLUMB_OK;
     }
     int64_t length = 0;
@@ -30,11 +31,10 @@ void weights_free(plumb *p)
 
 VECTOR_CLONES
 static void approach(int64_t count, double share, const float *restrict values,
-                     float *restrict averages)
+                     double *restrict averages)
 {
     for (int64_t i = 0; i < count; i++) {
-        double old = (double)averages[i];
-        averages[i] = (float)(old + share * ((double)values[i] - old));
+        averages[i] += share * ((double)values[i] - averages[i]);
     }
 }
 
@@ -47,7 +47,7 @@ void weights_add(plumb *p)
     double taken = (double)++p->averaged;
     double beta = p->options.average_beta;
     double share = tail ? 1.0 / taken : (1.0 - beta) / (1.0 - pow(beta, taken));
-    float *averages = p->averages;
+    double *averages = p->averages;
     for (int64_t i = 0; i < p->parameter_count; i++) {
         int64_t count = p->parameters[i].rows * p->parameters[i].cols;
         approach(count, share, p->parameters[i].values, averages);
@@ -64,10 +64,12 @@ plumb_status plumb_averaged_values(const plumb *p, int id, float *values)
     REQUIRE(p->options.average_weights != PLUMB_AVERAGE_NONE, PLUMB_ERROR_ORDER,
             "no average of the values was asked for (average_weights)");
     REQUIRE(p->averaged > 0, PLUMB_ERROR_ORDER, "no step counts for the average yet");
-    const float *averages = p->averages;
+    const double *averages = p->averages;
     for (int64_t i = 0; i < id; i++) {
         averages += p->parameters[i].rows * p->parameters[i].cols;
     }
-    memcpy(values, averages, (size_t)(one->rows * one->cols) * sizeof *values);
+    for (int64_t i = 0; i < one->rows * one->cols; i++) {
+        values[i] = (float)averages[i];
+    }
     return PLUMB_OK;
 }

@@ -6,7 +6,7 @@
 
 #include "step/handle.h"
 
-/* Memory, if an average was asked for. MEMORY. */
+/* New memory, if an average was asked for. MEMORY. */
 plumb_status weights_make(plumb *p);
 void weights_free(plumb *p);
 
