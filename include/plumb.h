@@ -131,7 +131,8 @@ typedef enum plumb_exchange {
 
 /*
  * The average of the values after each step, beside the values themselves: where the noise of the
- * gradient limits a run, its held-out loss is the lower one (Polyak and Juditsky 1992).
+ * gradient limits a run, its held-out loss is the lower one (Polyak and Juditsky 1992). It takes 8
+ * bytes a value on every rank.
  */
 typedef enum plumb_average_weights {
     PLUMB_AVERAGE_NONE = 0,
@@ -188,9 +189,10 @@ typedef enum plumb_optimizer {
     PLUMB_OPTIMIZER_SOPHIA = 3,  /* Liu et al. 2023 (arXiv 2305.14342): momentum over an average of
                                    the Hessian's diagonal, clipped element by element; needs
                                    plumb_accumulate_curvature every curvature_interval steps */
-    PLUMB_OPTIMIZER_SHAMPOO = 4, /* Gupta et al. 2018: L^-p M R^-p of averages of G G', G' G */
+    PLUMB_OPTIMIZER_SHAMPOO = 4, /* Gupta et al. 2018: L^-p M R^-p of averages of G G', G' G. What
+                                    has one row or one column is AdamW's, not corrected */
     PLUMB_OPTIMIZER_SOAP = 5     /* Vyas et al. 2024 (arXiv 2409.11321): AdamW in the eigenbasis of
-                                    Shampoo's L and R */
+                                    Shampoo's L and R; one row or one column: AdamW, corrected */
 } plumb_optimizer;
 
 /*
@@ -318,9 +320,9 @@ typedef struct plumb_parameter_options {
                                     in L and R */
     int folds;                   /* LOO and JACKKNIFE: F, a divisor of G of 2 or more, each fold
                                     G/F consecutive groups; 0: G (leave-one-out). 2 with LOO is
-                                    the symmetric two-fold. But for Sophia, a fold's complement
-                                    must have two groups, or noise_floor be 1: else the target
-                                    would change */
+                                    the symmetric two-fold. With LOO of AdamW and SOAP a fold's
+                                    complement must have two groups, or noise_floor be 1: else
+                                    the target would change */
     double paper_mixing;         /* PAPER_CF, PAPER_FULL, PAPER_PRE_EMA, PAPER_SYM of AdamW and
                                     SOAP: alpha of v = (1-alpha) s_B + alpha g_A^2, in [0, 1];
                                     default 0 */
@@ -426,7 +428,7 @@ plumb_status plumb_begin_step(plumb *p, int64_t total);
 /*
  * Says what one of this rank's micro-batches was made of. Optional; without it the micro-batch
  * has nominal_samples samples and no loss. If `samples` differs from nominal_samples, call it
- * before the micro-batch's first plumb_accumulate. Local.
+ * before the micro-batch's first plumb_accumulate or plumb_accumulate_curvature. Local.
  *   samples    weight of the micro-batch in the mean: sum b_k g_k / sum b_k; a whole number from 1
  *              to 2^30
  *   loss_sum   sum over the samples of the loss (each sample's own mean over its tokens)
@@ -483,11 +485,14 @@ plumb_status plumb_curvature_due(plumb *p, int *due);
  * Hands over an estimate (rows x cols, copied) of the curvature of one of this rank's
  * micro-batches, for a parameter whose optimizer uses it, in a step for which it is due; then
  * every micro-batch must have one. `draws`: independent label draws (tokens) behind a
- * GAUSS_NEWTON_BARTLETT gradient, ignored for the other kinds. Estimates are averaged over
- * micro-batches with the weights of gradients and travel the same way, a step of curvature
- * having twice the bytes for these parameters. Local, as plumb_accumulate.
+ * GAUSS_NEWTON_BARTLETT gradient, a whole number from 1 to 2^52, ignored for the other kinds.
+ * Estimates are averaged over micro-batches with the weights of gradients, which clip_norm leaves
+ * alone, and travel the same way: for these parameters a step of curvature has twice the bytes on
+ * the first leg, and with a correction all groups'. If the step fails, curvature is due again in
+ * the next one. Local, as plumb_accumulate.
  * Errors: ARGUMENT (also: the parameter's optimizer uses no curvature), ORDER (not due in this
- * step), COVERAGE (given twice), MEMORY, MPI. NaN and Inf: as plumb_accumulate.
+ * step), COVERAGE (given twice), MEMORY, MPI. NaN and Inf, also of what is squared: as
+ * plumb_accumulate.
  */
 plumb_status plumb_accumulate_curvature(plumb *p, int id, int64_t micro_batch, plumb_curvature kind,
                                         double draws, const float *estimate);
@@ -520,8 +525,9 @@ typedef struct plumb_report {
     double exchange_seconds;   /* longest over ranks: in plumb_reduce and in sending values, waits
                                   included */
     double update_seconds;     /* longest over ranks: computing updates of what a rank owns */
-    double overlap;            /* share of the first leg's bytes that had arrived or left before
-                                 plumb_reduce was called; mean over ranks; 1 if nothing crossed */
+    double overlap;            /* share of the first leg's bytes, without curvature's, that had
+                                 arrived or left before plumb_reduce was called; mean over ranks;
+                                 1 if nothing crossed */
 } plumb_report;
 
 /*
@@ -540,9 +546,10 @@ plumb_status plumb_end_step(plumb *p, double learning_rate, plumb_report *report
 
 /*
  * plumb_end_step in two halves: plumb_reduce delivers, averages and agrees (`report` has all but
- * times of the update), plumb_update computes and sends the values. Between them a rank may look
- * at the report to choose the learning rate, which must be the same on all ranks. Both collective.
- * If plumb_reduce fails the step is closed, and plumb_update must not be called.
+ * what the update finds: its times, correction_clipped, unclipped and roots_failed), plumb_update
+ * computes and sends the values. Between them a rank may look at the report to choose the learning
+ * rate, which must be the same on all ranks. Both collective. If plumb_reduce fails the step is
+ * closed, and plumb_update must not be called.
  */
 plumb_status plumb_reduce(plumb *p, plumb_report *report);
 plumb_status plumb_update(plumb *p, double learning_rate, plumb_report *report);
@@ -578,7 +585,8 @@ plumb_status plumb_check_replicas(plumb *p);
  * The mean of `total` vectors of `length` floats that are spread over the ranks of
  * `communicator`, in the canonical order, on every rank: the bits do not depend on the rank count.
  * This rank gives its plumb_average_share of them, one after the other: vectors[count][length].
- * samples[count], whole numbers, weighs them (NULL: all equal); mean[length] may not overlap vectors.
+ * samples[count], whole numbers, weighs them (NULL: all equal); mean[length] may not overlap
+ * vectors.
  * Collective. Errors: ARGUMENT, MISMATCH, NONFINITE, MEMORY, MPI.
  */
 plumb_status plumb_average(MPI_Comm communicator, int64_t total, int64_t length,

@@ -109,6 +109,43 @@ START_TEST(tail)
 }
 END_TEST
 
+/* A value moves once, by many units in its last place. After that the mean over all steps follows by
+ * less than half a unit a step, and must not stick. */
+START_TEST(slow)
+{
+    enum { LONG = 1000, UNITS = 200 };
+    const float unit = 0x1p-23f;
+    float value = 1.5f, average = 0.0f;
+    double sum = 0.0;
+    int id;
+    plumb *p = NULL;
+    plumb_options options;
+    plumb_parameter_options sgd;
+    plumb_options_init(&options, sizeof options);
+    plumb_parameter_options_init(&sgd, sizeof sgd, PLUMB_OPTIMIZER_SGD);
+    options.average_weights = PLUMB_AVERAGE_TAIL;
+    sgd.beta1 = 0.0;
+    test_all(plumb_create(MPI_COMM_WORLD, &options, &p) == PLUMB_OK);
+    test_all(plumb_add_parameter(p, "value", 1, 1, &value, &sgd, &id) == PLUMB_OK);
+    for (int step = 0; step < LONG; step++) {
+        int64_t first = 0, count = 0;
+        plumb_status status = plumb_begin_step(p, 4);
+        (void)plumb_share(p, 4, &first, &count);
+        for (int64_t k = first; k < first + count && status == PLUMB_OK; k++) {
+            const float gradient = step == LONG / 2 ? UNITS * unit : 0.0f;
+            status = plumb_accumulate(p, id, k, &gradient);
+        }
+        status = status == PLUMB_OK ? plumb_end_step(p, 1.0, NULL) : status;
+        ck_assert(test_agree(status == PLUMB_OK));
+        sum += (double)value;
+    }
+    test_all(value == 1.5f - UNITS * unit);
+    test_all(plumb_averaged_values(p, id, &average) == PLUMB_OK);
+    test_all(fabs((double)average - sum / LONG) <= (double)unit);
+    test_all(plumb_destroy(&p) == PLUMB_OK);
+}
+END_TEST
+
 START_TEST(run_is_unchanged)
 {
     int64_t count = trial_elements(1);
@@ -160,6 +197,7 @@ int main(int argc, char **argv)
     TCase *cases = tcase_create("averages");
     tcase_add_test(cases, moving);
     tcase_add_test(cases, tail);
+    tcase_add_test(cases, slow);
     tcase_add_test(cases, run_is_unchanged);
     tcase_add_test(cases, refusals);
     suite_add_tcase(suite, cases);

@@ -142,6 +142,27 @@ START_TEST(other_optimizers)
 }
 END_TEST
 
+/* What belongs to a correction is refused without one, by every optimizer. */
+START_TEST(options_without_a_correction)
+{
+    for (int i = PLUMB_OPTIMIZER_SGD; i <= PLUMB_OPTIMIZER_SOAP; i++) {
+        const plumb_parameter_options plain =
+            options_of((plumb_optimizer)i, PLUMB_CORRECTION_NONE, 0.0);
+        plumb_parameter_options options = plain;
+        ck_assert_int_eq(optimizer_validate(&options, 4, 3), PLUMB_OK);
+        options.folds = 2;
+        assert_refused(optimizer_validate(&options, 4, 3), PLUMB_ERROR_UNSUPPORTED, "folds");
+        options = plain;
+        options.paper_mixing = 0.5;
+        assert_refused(optimizer_validate(&options, 4, 3), PLUMB_ERROR_UNSUPPORTED, "paper_mixing");
+        options = plain;
+        options.paper_support_clip = 1.0;
+        assert_refused(optimizer_validate(&options, 4, 3), PLUMB_ERROR_UNSUPPORTED,
+                       "paper_support_clip");
+    }
+}
+END_TEST
+
 START_TEST(other_pipelines)
 {
     for (int i = 0; i <= PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR; i++) {
@@ -247,6 +268,7 @@ int main(void)
     test_add(suite, "options of other corrections", options_of_other_corrections);
     test_add(suite, "wrong folds", wrong_folds);
     test_add(suite, "other optimizers", other_optimizers);
+    test_add(suite, "options without a correction", options_without_a_correction);
     test_add(suite, "other pipelines", other_pipelines);
     test_add(suite, "wrong groups", wrong_groups);
     TCase *cases = tcase_create("states");

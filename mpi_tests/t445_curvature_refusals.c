@@ -306,6 +306,8 @@ START_TEST(wrong_curvature)
     snprintf(part, sizeof part,
              "curvature of parameter \"bias\" is not finite (rank %d, micro-batch 7)", size - 1);
     expect(not_a_number, 0, PLUMB_ERROR_NONFINITE, part);
+    snprintf(part, sizeof part, "(rank %d, micro-batch 7), though its gradient is: the square",
+             size - 1);
     expect(square_overflows, 2, PLUMB_ERROR_NONFINITE, part);
     expect(sum_overflows, 2, PLUMB_ERROR_NONFINITE, "curvature of parameter \"bias\"");
 }

@@ -69,6 +69,17 @@ wrong 2 'needs 2 groups or more; there is 1' 2 "${gpt[@]}" --optimizer shampoo \
 wrong 2 'noise_floor' 2 "${adamw[@]}" --correction jackknife
 wrong 2 '--curvature hutchinson needs --model mlp' 2 "${gpt[@]}" --optimizer sophia \
     --curvature hutchinson
+# Options that only another optimizer, or another model, reads.
+for unused in 'rho 1' 'clip 2' 'curvature-interval 5' 'grafting sgd' 'exponent 0.5' 'damping 1e-6' \
+    'relative-damping 0' 'bias-correction no' 'root-interval 5' 'root-failures 1' 'block-size 64'; do
+    # shellcheck disable=SC2086 # a name and a value
+    wrong 2 "--${unused% *}: --optimizer adamw does not use it" 1 "${adamw[@]}" --$unused
+done
+wrong 2 '--exponent: --optimizer soap does not use it' 2 "${gpt[@]}" --optimizer soap --exponent 0.5
+wrong 2 '--curvature is of sophia' 2 "${adamw[@]}" --curvature gauss-newton
+wrong 2 '--probes needs --curvature hutchinson' 2 "${gpt[@]}" --optimizer sophia --probes 2
+wrong 2 '--generate is of text' 2 "${tiny_mlp[@]}" --data images --generate 9
+wrong 2 "--initial-parameters '' is not a run" 2 "${gpt[@]}" --initial-parameters ''
 wrong 2 "--curvature 'fisher' is none of gauss-newton, hutchinson" 2 "${gpt[@]}" --curvature fisher
 wrong 2 '--probes 0 is out of range' 2 "${tiny_mlp[@]}" --data images --probes 0
 wrong 2 '--noise is of text' 2 "${tiny_mlp[@]}" --data images --noise 0.2

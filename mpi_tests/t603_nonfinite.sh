@@ -34,6 +34,12 @@ hashes=$(field skip/metrics.jsonl parameters_hash)
 [ ! -e stop/parameters ] || failed 'the stopped run saved parameters'
 [ -e skip/parameters ] || failed 'the skipping run saved no parameters'
 
+# Without a single update the table leaves out what is not known.
+PLUMB_TEST_POISON=1:1:3 ranks 2 "${gpt[@]}" --steps 1 --run none --on-nonfinite skip
+expect_code 0 'no update'
+grep -q '^held-out loss' "$work/out" || failed 'no table without an update'
+grep -q '[^a-z]nan' "$work/out" && failed 'the table has NaN'
+
 # In the curvature of step 3, which is then still due in step 4.
 sophia=("${gpt[@]}" --optimizer sophia --curvature-interval 2)
 PLUMB_TEST_POISON=1:3:3:curvature ranks 2 "${sophia[@]}" --run sophia-stop

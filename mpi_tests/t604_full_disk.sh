@@ -31,4 +31,15 @@ whole=$(grep -c '^{"step":.*"parameters_hash":"[0-9a-f]*"}$' run/metrics.jsonl)
 [ "$whole" -eq "$(wc -l <run/metrics.jsonl)" ] || failed 'a line is not whole'
 [ "$(field run/metrics.jsonl step | tail -n 1)" -eq $((whole - 1)) ] || failed 'steps are missing'
 [ -e run/config.json ] || failed 'config.json is gone'
+
+# What is printed is the result of most commands: it is not lost in silence.
+if [ -e /dev/full ]; then
+    PLUMB_PROGRAM=$PLUMB
+    printf '#!/bin/sh\nexec "%s" "$@" >/dev/full\n' "$PLUMB" >unprinted
+    chmod +x unprinted
+    PLUMB=$work/unprinted
+    wrong 3 'cannot write to standard output' 2 info
+    wrong 3 'cannot write to standard output' 1 claims correction --quick --only curvature --json
+    PLUMB=$PLUMB_PROGRAM
+fi
 finish

@@ -114,7 +114,8 @@ if command -v prlimit >/dev/null; then
         --layers 2 --width 2400 --steps 1 --optimizer sgd --run full
     [ ! -e full/parameters ] || failed 'half of the parameters are there'
     [ ! -e full/parameters.new ] || failed 'half of the parameters were left behind'
-    [ -s full/summary.json ] || failed 'no summary'
+    [ "$(field full/summary.json status)" = '"failed"' ] || failed 'the summary hides the full disk'
+    grep -q '"reason": "cannot write full/' full/summary.json || failed 'the summary has no reason'
     PLUMB=$PLUMB_PROGRAM
 fi
 

@@ -68,6 +68,15 @@ near 'root -1/4, 6 columns correlated 0.5' none 0.3
 near 'shampoo 6 x 5, G=12, one step' jackknife 0.2
 near 'shampoo 6 x 5, G=12, one step' 'plain roots' 0.1
 
+# A full run judges second-order and jackknife in each of the six cases of roots, and its exit code
+# says whether all goals are met.
+ranks 2 claims correction --only roots --json
+[ "$(field "$work/out" goals)" = 12 ] || failed "$(field "$work/out" goals) goals of roots, not 12"
+missed=$(grep -c '"verdict": "missed"' "$work/out")
+[ "$(field "$work/out" missed)" = "$missed" ] || failed 'missed goals are miscounted'
+expect_code $((missed > 0)) "$missed goals missed"
+[ "$missed" -eq 0 ] || expect_line "$missed of 12 goals missed"
+
 wrong 2 'which claims' 2 claims
 wrong 2 "no claims about 'echo'" 2 claims echo
 wrong 2 "unexpected argument 'twice'" 1 claims correction twice

@@ -31,6 +31,10 @@ expect_code 0 'bench step on 4 ranks'
 [ "$(grep -c 'bytes at most 1.01: met' "$work/out")" -eq 11 ] ||
     failed 'corrections of 4 groups on 4 ranks cost bytes'
 grep -q '^plain bytes .* met$' "$work/out" || failed 'plain steps send more than a ring would'
+# Plain Sophia sends curvature too, and is no measure of that.
+ranks 4 "${step[@]}" --only sophia
+expect_code 0 'bench step of sophia'
+grep -q '^plain bytes' "$work/out" && failed "curvature counts as the plain step's bytes"
 ranks 1 "${step[@]}" --only goals --json
 expect_code 0 'bench step on one rank'
 [ "$(field "$work/out" exchange_bytes_ratio | sort -u)" = null ] || failed 'bytes on one rank'

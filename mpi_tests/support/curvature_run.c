@@ -20,7 +20,10 @@ const curvature_shape curvature_shapes[CURVATURE_PARAMETERS] = {
     {"long", 1, 8200, PLUMB_OPTIMIZER_SOPHIA, PLUMB_CURVATURE_DIAGONAL, PLUMB_CORRECTION_LOO},
     {"few", 1, 9, PLUMB_OPTIMIZER_SOPHIA, PLUMB_CURVATURE_GAUSS_NEWTON_BARTLETT,
      PLUMB_CORRECTION_MOMENT},
+    {"after", 1, 11, PLUMB_OPTIMIZER_SOPHIA, PLUMB_CURVATURE_DIAGONAL, PLUMB_CORRECTION_NONE},
+    {"last", 1, 3, PLUMB_OPTIMIZER_SGD, PLUMB_CURVATURE_DIAGONAL, PLUMB_CORRECTION_NONE},
 };
+
 int curvature_run_elements(int i)
 {
     return curvature_shapes[i].rows * curvature_shapes[i].cols;

@@ -12,9 +12,9 @@
 enum {
     CURVATURE_STEPS = 5,
     CURVATURE_INTERVAL = 2,
-    CURVATURE_PARAMETERS = 7,
+    CURVATURE_PARAMETERS = 9,
     CURVATURE_LARGEST = 9001, /* elements of a parameter */
-    CURVATURE_ELEMENTS = CURVATURE_LARGEST + 30 + 7 + 40 + 15 + 8200 + 9
+    CURVATURE_ELEMENTS = CURVATURE_LARGEST + 30 + 7 + 40 + 15 + 8200 + 9 + 11 + 3
 };
 
 typedef struct curvature_shape {

@@ -138,7 +138,9 @@ plumb_status trial_give(trial *t, int step, int64_t total)
     int64_t first = 0;
     int64_t count = 0;
     plumb_status status = plumb_share(t->p, total, &first, &count);
-    for (int64_t k = first; k < first + count; k++) {
+    for (int64_t j = 0; j < count; j++) {
+        int64_t evens = (count + 1) / 2;
+        int64_t k = first + (!t->scattered ? j : j < evens ? 2 * j : 2 * (j - evens) + 1);
         for (int i = 0; i < TRIAL_PARAMETERS && status == PLUMB_OK; i++) {
             status = give_gradient(t, step, k, i);
             if (status == PLUMB_OK) {

@@ -17,6 +17,7 @@ typedef struct trial {
     plumb *p;
     float *values[TRIAL_PARAMETERS];  /* 0: a Muon matrix, 1: an AdamW vector, 2: an SGD row */
     bool curvature[TRIAL_PARAMETERS]; /* uses it */
+    bool scattered; /* set by the test: every other micro-batch first, which needs more memory */
     int rank, size;
     char log[1024]; /* lines the handle wrote */
 } trial;

@@ -81,10 +81,10 @@ static const option_table table = {
     .options = entries,
     .count = ENTRY_COUNT,
     .usage = "plumb bench [gpt] [options]",
-    .about = "Measures the gpt workload: model flops of forward and backward passes, "
-             "6(12 L D^2 + V D) + 12 L T D a token, over the flops of square single-precision "
-             "products by the same BLAS kernel, in turns, on one core. plumb bench step --help: "
-             "what corrections cost.",
+    .about = "Measures the gpt workload: model flops of forward and backward passes,\n"
+             "6(12 L D^2 + V D) + 12 L T D a token, over the flops of square single-precision\n"
+             "products by the same BLAS kernel, in turns, on one core. What corrections cost:\n"
+             "plumb bench step --help.",
 };
 
 static void print_table(const bench_options *o, const gpt_benchmark_result *result,

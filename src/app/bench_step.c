@@ -132,11 +132,19 @@ static double bytes_ratio(const bench_step_result *result)
     return result->plain_bytes > 0.0 ? result->corrected_bytes / result->plain_bytes : NAN;
 }
 
-/* Of the plain optimizer's bytes to 2 n (1 - 1/P) floats a rank; NaN on one rank. */
+/*
+ * Of a plain optimizer's bytes to 2 n (1 - 1/P) floats a rank; NaN on one rank. Sophia's are no
+ * measure of it: curvature travels with them.
+ */
 static double plain_bytes_ratio(const bench_step_rows *rows)
 {
     double least = 8.0 * (double)rows->elements * (double)(rows->ranks - 1);
-    return rows->count > 0 && least > 0.0 ? rows->results[0].plain_bytes / least : NAN;
+    for (int i = 0; i < rows->count && least > 0.0; i++) {
+        if (rows->cases[i]->optimizer != PLUMB_OPTIMIZER_SOPHIA) {
+            return rows->results[i].plain_bytes / least;
+        }
+    }
+    return NAN;
 }
 
 static const char *verdict(double value, double goal)
@@ -155,10 +163,14 @@ static void print_row(const bench_step_rows *rows, int row)
 {
     const bench_step_case *c = rows->cases[row];
     const bench_step_result *result = &rows->results[row];
-    printf("%-8s %-17s %3d %9.4f %9.4f %7.3f  %.3f to %.3f %7.3f ",
-           update_optimizer_name(c->optimizer), update_correction_name(c->correction),
-           result->groups, result->plain_seconds, result->corrected_seconds, result->ratio,
-           result->lower, result->upper, bytes_ratio(result));
+    printf("%-8s %-17s %3d %9.4f %9.4f %7.3f  %.3f to %.3f ", update_optimizer_name(c->optimizer),
+           update_correction_name(c->correction), result->groups, result->plain_seconds,
+           result->corrected_seconds, result->ratio, result->lower, result->upper);
+    if (isnan(bytes_ratio(result))) {
+        printf("%7s ", "-");
+    } else {
+        printf("%7.3f ", bytes_ratio(result));
+    }
     if (c->goal) {
         printf(" time at most %.2f: %s", time_goal, verdict(result->ratio, time_goal));
     }
@@ -189,7 +201,7 @@ static void print_table(const bench_step_options *o, const bench_step_rows *rows
 
 static json_t *number_or_null(double value)
 {
-    return isnan(value) ? json_null() : json_real(value);
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 static json_t *row_to_json(const bench_step_rows *rows, int row)

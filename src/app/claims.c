@@ -35,7 +35,7 @@ static const option entries[] = {
      .kind = OPTION_TEXT,
      .offset = AT(topic),
      .unit = "NAME",
-     .initial_note = "must be given, or without --topic",
+     .initial_note = "must be given; --topic may be left out",
      .help = "What is measured: correction."},
     {.name = "only",
      .kind = OPTION_CHOICE,
@@ -77,7 +77,7 @@ static const option_table table = {
              "to second order, as a fraction of the target: AdamW on a stationary stream of\n"
              "normal gradients, the inverse of curvature, inverse roots of matrices, and\n"
              "Shampoo's product. The same numbers for every number of ranks. Exit code 1 if a\n"
-             "goal was missed.",
+             "goal was missed. About half a minute on two cores.",
     .argument = "topic",
 };
 

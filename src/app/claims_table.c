@@ -102,7 +102,7 @@ void claims_table_print(const claims_table *table)
 
 static json_t *number_or_null(double value)
 {
-    return isnan(value) ? json_null() : json_real(value);
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 static const char *verdict_of(const claims_table *table, const claims_row *row)

@@ -133,12 +133,16 @@ int ranks_finish(ranks *r, const failure *f)
     if (f->message[0] != '\0' && r->rank == 0) {
         fprintf(stderr, "plumb: %s\n", f->message);
     }
-    fflush(stdout);
+    /* What was printed is the result of most commands: not to get it out is a failure. */
+    int lost = fflush(stdout) != 0 || ferror(stdout) != 0 ? EXIT_DATA : EXIT_OK;
+    if (lost != EXIT_OK && f->code == EXIT_OK) {
+        fprintf(stderr, "plumb: cannot write to standard output\n");
+    }
     fflush(stderr);
     if (started) {
         /* Every line is out before the first rank ends: mpirun kills the others then. */
-        MPI_Barrier(r->communicator);
+        MPI_Allreduce(MPI_IN_PLACE, &lost, 1, MPI_INT, MPI_MAX, r->communicator);
         MPI_Finalize();
     }
-    return f->code;
+    return f->code != EXIT_OK ? f->code : lost;
 }

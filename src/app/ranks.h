@@ -56,7 +56,10 @@ int ranks_node(const ranks *r);
 /* Other ranks may wait for a message that will never come: prints the line and aborts the job. */
 void ranks_abort(const failure *f);
 
-/* Prints f's line (rank 0, or the process itself without MPI), ends MPI, returns f's code. */
+/*
+ * Prints f's line (rank 0, or the process itself without MPI), ends MPI, returns f's code, or
+ * EXIT_DATA if standard output could not be written.
+ */
 int ranks_finish(ranks *r, const failure *f);
 
 #endif

@@ -89,5 +89,8 @@ int replay_options_parse(replay_options *o, int argc, char **argv, bool *help, f
     if (options_parse(table, o, given, argc, argv, help, f) != EXIT_OK || *help) {
         return f->code;
     }
+    if (update_options_check_given(&o->update, table, given, f) != EXIT_OK) {
+        return f->code;
+    }
     return update_options_decide(&o->update, true, f) == EXIT_OK ? check(o, f) : f->code;
 }

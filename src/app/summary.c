@@ -170,31 +170,29 @@ static void print_losses(const training *t)
 {
     const training_totals *totals = &t->totals;
     int64_t step = totals->held_out_step;
+    const char *start = t->options->initial_parameters == NULL ? "untrained" : "at the start";
     if (step >= 0) {
         printf("held-out loss    %.4f %s, %.4f at step %" PRId64 " (nats per %s)\n",
-               totals->initial.loss,
-               t->options->initial_parameters == NULL ? "untrained" : "at the start",
-               totals->last.loss, step, t->workload->unit_name);
+               totals->initial.loss, start, totals->last.loss, step, t->workload->unit_name);
     } else {
         printf("held-out loss    not evaluated\n");
     }
     if (step >= 0 && t->options->model == MODEL_MLP) {
-        printf("accuracy         %.2f %% untrained, %.2f %% at step %" PRId64 "\n",
-               100 * totals->initial.accuracy, 100 * totals->last.accuracy, step);
+        printf("accuracy         %.2f %% %s, %.2f %% at step %" PRId64 "\n",
+               100 * totals->initial.accuracy, start, 100 * totals->last.accuracy, step);
     }
     if (!isnan(totals->last_average.loss)) {
         printf("... of averages  %.4f at step %" PRId64 " (%s)\n", totals->last_average.loss, step,
                t->options->average_text);
     }
-    printf("training loss    %.4f first, %.4f last\n", totals->first_loss, totals->last_loss);
+    if (!isnan(totals->first_loss)) {
+        printf("training loss    %.4f first, %.4f last\n", totals->first_loss, totals->last_loss);
+    }
 }
 
 static void print_counts(const training *t)
 {
     const training_totals *totals = &t->totals;
-    if (updates(t) < 1.0) {
-        return;
-    }
     if (training_corrects(t)) {
         printf("correction       %s, at its bound for %.3g %% of the elements\n",
                train_option_word(t->options, "correction"),
@@ -222,6 +220,11 @@ static void print_costs(const training *t)
     }
     printf("exchange %.1f s, updates %.1f s, evaluation %.1f s\n", totals->exchange_seconds,
            totals->update_seconds, totals->evaluation_seconds);
+}
+
+static void print_exchange(const training *t)
+{
+    const training_totals *totals = &t->totals;
     printf("exchange         %.2f MB in %.0f messages a step, first leg %.2f times a plain sum's, "
            "overlap %.2f\n",
            totals->exchange_bytes / updates(t) * 1e-6, totals->exchange_messages / updates(t),
@@ -255,8 +258,13 @@ static void print_table(const training *t, const char *status, const char *reaso
     printf("steps            %" PRId64 " of %" PRId64 ", %s%s%s\n", t->totals.steps, o->steps,
            status, reason != NULL ? ": " : "", reason != NULL ? reason : "");
     print_losses(t);
-    print_counts(t);
+    if (updates(t) >= 1.0) {
+        print_counts(t);
+    }
     print_costs(t);
+    if (updates(t) >= 1.0) {
+        print_exchange(t);
+    }
     printf("parameters hash  %s\n", t->totals.parameters_hash);
     printf("run directory    %s\n", t->directory.path);
     if (t->sample != NULL) {

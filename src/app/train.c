@@ -183,28 +183,29 @@ static void generate_sample(training *t)
     }
 }
 
-/* Rank 0: the metrics closed, the summary written and shown. */
+/* Rank 0: the metrics closed, the parameters saved, the summary written and shown. */
 static void write_summary(training *t)
 {
     char message[512] = "";
+    bool trained = t->failure.code == EXIT_OK;
+    if (metrics_close(&t->metrics, message, sizeof message) != 0) {
+        failure_set(&t->failure, EXIT_DATA, "%s", message);
+    }
+    if (trained && t->stop_signal == 0) {
+        generate_sample(t);
+    }
+    if (trained) {
+        train_parameters_save(t);
+    }
     bool failed = t->failure.code != EXIT_OK;
     const char *status = failed ? "failed" : t->stop_signal != 0 ? "interrupted" : "completed";
     const char *reason = failed                ? t->failure.message
                          : t->stop_signal != 0 ? stop_signal_name(t->stop_signal)
                                                : NULL;
-    if (metrics_close(&t->metrics, message, sizeof message) != 0) {
-        failure_set(&t->failure, EXIT_DATA, "%s", message);
-    }
-    if (!failed && t->stop_signal == 0) {
-        generate_sample(t);
-    }
-    if (!failed) {
-        train_parameters_save(t);
-    }
     if (summary_write(t, status, reason, message, sizeof message) != 0) {
         failure_set(&t->failure, EXIT_DATA, "%s", message);
     }
-    if (!failed) {
+    if (trained) {
         summary_print(t, status, reason);
     }
 }

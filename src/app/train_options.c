@@ -123,6 +123,9 @@ static int check_model(const train_options *o, failure *f)
     if (o->model == MODEL_MLP && o->noise > 0) {
         return failure_set(f, EXIT_USAGE, "--noise is of text: --model mlp has none");
     }
+    if (o->model == MODEL_MLP && o->generate > 0) {
+        return failure_set(f, EXIT_USAGE, "--generate is of text: --model mlp has none");
+    }
     return EXIT_OK;
 }
 
@@ -154,6 +157,9 @@ static int check(const train_options *o, failure *f)
     if (o->run != NULL && o->run[0] == '\0') {
         return failure_set(f, EXIT_USAGE, "--run '' is not a folder");
     }
+    if (o->initial_parameters != NULL && o->initial_parameters[0] == '\0') {
+        return failure_set(f, EXIT_USAGE, "--initial-parameters '' is not a run");
+    }
     return update_options_check(&o->update, f) == EXIT_OK ? check_folds(o, f) : f->code;
 }
 
@@ -168,11 +174,29 @@ int train_options_check_ranks(const train_options *o, int ranks, failure *f)
     return EXIT_OK;
 }
 
+/* What was given although nothing reads it. */
+static int check_given(const train_options *o, const bool *given, failure *f)
+{
+    const option_table *table = train_option_table();
+    bool probes = given[option_index(table, "probes")];
+    if (given[option_index(table, "curvature")] && !update_options_needs_curvature(&o->update)) {
+        return failure_set(f, EXIT_USAGE, "--curvature is of sophia: --optimizer %s has none",
+                           update_optimizer_name((plumb_optimizer)o->update.optimizer));
+    }
+    if (probes && o->curvature != CURVATURE_HUTCHINSON) {
+        return failure_set(f, EXIT_USAGE, "--probes needs --curvature hutchinson");
+    }
+    return update_options_check_given(&o->update, table, given, f);
+}
+
 int train_options_parse(train_options *o, int argc, char **argv, bool *help, failure *f)
 {
     bool given[TRAIN_ENTRY_COUNT] = {false};
     options_set_defaults(train_option_table(), o);
     if (options_parse(train_option_table(), o, given, argc, argv, help, f) != EXIT_OK || *help) {
+        return f->code;
+    }
+    if (check_given(o, given, f) != EXIT_OK) {
         return f->code;
     }
     decide_model(o);

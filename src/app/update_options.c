@@ -97,6 +97,43 @@ int update_options_decide(update_options *o, bool bare, failure *f)
     return EXIT_OK;
 }
 
+#define OPTIMIZER(name) (1U << PLUMB_OPTIMIZER_##name)
+
+/*
+ * Options that some optimizers have to themselves. AdamW's rate beside another is not among them:
+ * what compares optimizers gives it to all.
+ */
+static const struct {
+    const char *name;
+    unsigned optimizers;
+} own_options[] = {
+    {"rho", OPTIMIZER(SOPHIA)},
+    {"clip", OPTIMIZER(SOPHIA)},
+    {"curvature-interval", OPTIMIZER(SOPHIA)},
+    {"exponent", OPTIMIZER(SHAMPOO)},
+    {"damping", OPTIMIZER(SHAMPOO)},
+    {"relative-damping", OPTIMIZER(SHAMPOO)},
+    {"grafting", OPTIMIZER(SHAMPOO)},
+    {"bias-correction", OPTIMIZER(SHAMPOO)},
+    {"root-interval", OPTIMIZER(SHAMPOO) | OPTIMIZER(SOAP)},
+    {"root-failures", OPTIMIZER(SHAMPOO) | OPTIMIZER(SOAP)},
+    {"block-size", OPTIMIZER(SHAMPOO) | OPTIMIZER(SOAP)},
+};
+
+int update_options_check_given(const update_options *o, const option_table *table,
+                               const bool *given, failure *f)
+{
+    for (size_t i = 0; i < sizeof own_options / sizeof own_options[0]; i++) {
+        bool used = (own_options[i].optimizers >> o->optimizer & 1U) != 0;
+        if (given[option_index(table, own_options[i].name)] && !used) {
+            return failure_set(f, EXIT_USAGE, "--%s: --optimizer %s does not use it",
+                               own_options[i].name,
+                               update_optimizer_name((plumb_optimizer)o->optimizer));
+        }
+    }
+    return EXIT_OK;
+}
+
 /* What belongs to a correction was given without one. */
 static int check_without_correction(const update_options *o, failure *f)
 {

@@ -62,6 +62,13 @@ const char *update_pipeline_name(plumb_pipeline pipeline);
  */
 int update_options_decide(update_options *o, bool bare, failure *f);
 
+/*
+ * Options on the command line that only other optimizers than --optimizer read; `given` is of
+ * `table`, as options_parse leaves it. Returns f's code.
+ */
+int update_options_check_given(const update_options *o, const option_table *table,
+                               const bool *given, failure *f);
+
 /* What contradicts itself. Returns f's code. */
 int update_options_check(const update_options *o, failure *f);
 

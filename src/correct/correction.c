@@ -8,47 +8,46 @@
 #define MOMENTS "first_moment", "second_moment"
 
 /* Of a paper mode that divides the groups in two halves. */
-#define HALVES .shared_states = {MOMENTS}, .halves = true, .has_support_clip = true
+#define HALVES(least)                                                                              \
+    .tracks.shared = {MOMENTS}, .split = {.least_groups = least, .halves = true},                  \
+    .has_support_clip = true
 
 static const correction_kind kinds[] = {
-    [PLUMB_CORRECTION_MOMENT] = {.shared_states = {MOMENTS, "second_moment_deviation",
+    [PLUMB_CORRECTION_MOMENT] = {.tracks.shared = {MOMENTS, "second_moment_deviation",
                                                    "moment_covariance_root"},
+                                 .split = {.least_groups = 2},
                                  .has_noise_floor = true,
-                                 .least_groups = 2,
                                  .cost = {6.0, 1.0, 0.0},
                                  .direct = correction_moment},
-    [PLUMB_CORRECTION_LOO] = {.shared_states = {"second_moment"},
-                              .fold_states = {"first_moment", "second_moment_of_others",
-                                              "second_moment_deviation"},
+    [PLUMB_CORRECTION_LOO] = {.tracks = {{"second_moment"},
+                                         {"first_moment", "second_moment_of_others",
+                                          "second_moment_deviation"}},
+                              .split = {.least_groups = 2, .has_folds = true},
                               .has_noise_floor = true,
-                              .has_folds = true,
-                              .least_groups = 2,
                               .cost = {2.0, 1.0, 4.0},
                               .direct = correction_leave_one_out},
-    [PLUMB_CORRECTION_JACKKNIFE] = {.fold_states = {MOMENTS},
+    [PLUMB_CORRECTION_JACKKNIFE] = {.tracks.by_fold = {MOMENTS},
+                                    .split = {.least_groups = 2, .has_folds = true},
                                     .has_noise_floor = true,
                                     .only_noise_floor = 1.0,
-                                    .has_folds = true,
-                                    .least_groups = 2,
                                     .cost = {1.0, 1.0, 3.0},
                                     .direct = correction_jackknife},
-    [PLUMB_CORRECTION_PAPER_CF] = {HALVES, .has_mixing = true, .least_groups = 2,
-                                   .cost = {2.0, 1.2, 0.0}, .direct = correction_paper_cross_fit},
-    [PLUMB_CORRECTION_PAPER_INV] = {HALVES, .least_groups = 4, .cost = {2.0, 1.2, 0.0},
+    [PLUMB_CORRECTION_PAPER_CF] = {HALVES(2), .has_mixing = true, .cost = {2.0, 1.2, 0.0},
+                                   .direct = correction_paper_cross_fit},
+    [PLUMB_CORRECTION_PAPER_INV] = {HALVES(4), .cost = {2.0, 1.2, 0.0},
                                     .direct = correction_paper_inverse},
-    [PLUMB_CORRECTION_PAPER_FULL] = {HALVES, .has_mixing = true, .least_groups = 4,
-                                     .cost = {2.0, 1.2, 0.0}, .direct = correction_paper_full},
-    [PLUMB_CORRECTION_PAPER_PRE_EMA] = {HALVES, .has_mixing = true, .least_groups = 4,
-                                        .cost = {2.0, 1.2, 0.0},
+    [PLUMB_CORRECTION_PAPER_FULL] = {HALVES(4), .has_mixing = true, .cost = {2.0, 1.2, 0.0},
+                                     .direct = correction_paper_full},
+    [PLUMB_CORRECTION_PAPER_PRE_EMA] = {HALVES(4), .has_mixing = true, .cost = {2.0, 1.2, 0.0},
                                         .direct = correction_paper_pre_ema},
-    [PLUMB_CORRECTION_PAPER_SYM] = {HALVES, .has_mixing = true, .least_groups = 4,
-                                    .cost = {2.0, 2.5, 0.0}, .direct = correction_paper_symmetric},
-    [PLUMB_CORRECTION_PAPER_LOO] = {.shared_states = {MOMENTS},
-                                    .least_groups = 2,
+    [PLUMB_CORRECTION_PAPER_SYM] = {HALVES(4), .has_mixing = true, .cost = {2.0, 2.5, 0.0},
+                                    .direct = correction_paper_symmetric},
+    [PLUMB_CORRECTION_PAPER_LOO] = {.tracks.shared = {MOMENTS},
+                                    .split = {.least_groups = 2},
                                     .cost = {2.0, 2.5, 0.0},
                                     .direct = correction_paper_leave_one_out},
-    [PLUMB_CORRECTION_PAPER_LOO_JENSEN] = {.shared_states = {MOMENTS},
-                                           .least_groups = 2,
+    [PLUMB_CORRECTION_PAPER_LOO_JENSEN] = {.tracks.shared = {MOMENTS},
+                                           .split = {.least_groups = 2},
                                            .cost = {2.0, 2.5, 0.0},
                                            .direct = correction_paper_jensen},
 };
@@ -84,46 +83,17 @@ const correction_kind *correction_find(plumb_correction correction)
     return known ? &kinds[number] : NULL;
 }
 
-static int names_in(const char *const *list, int most)
-{
-    int count = 0;
-    while (count < most && list[count] != NULL) {
-        count++;
-    }
-    return count;
-}
-
-static int shared_states(const correction_kind *kind)
-{
-    return names_in(kind->shared_states,
-                    (int)(sizeof kind->shared_states / sizeof kind->shared_states[0]));
-}
-
-int correction_folds(const plumb_parameter_options *options, int groups)
-{
-    return options->folds > 0 ? options->folds : groups;
-}
-
 int correction_states(const plumb_parameter_options *options, int groups)
 {
     const correction_kind *kind = correction_find(options->correction);
-    int kept_by_folds =
-        names_in(kind->fold_states, (int)(sizeof kind->fold_states / sizeof kind->fold_states[0]));
-    return shared_states(kind) + correction_folds(options, groups) * kept_by_folds;
+    return tracks_count(&kind->tracks, correction_folds(options, groups));
 }
 
 const char *correction_state_name(const plumb_parameter_options *options, int groups, int state,
                                   int *fold)
 {
     const correction_kind *kind = correction_find(options->correction);
-    int shared = shared_states(kind);
-    if (state < shared) {
-        *fold = -1;
-        return kind->shared_states[state];
-    }
-    int folds = correction_folds(options, groups);
-    *fold = (state - shared) % folds;
-    return kind->fold_states[(state - shared) / folds];
+    return tracks_name(&kind->tracks, correction_folds(options, groups), state, fold);
 }
 
 static plumb_status validate_noise_floor(const correction_kind *kind,
@@ -144,22 +114,12 @@ plumb_status correction_validate(const plumb_parameter_options *options)
     const correction_kind *found = correction_find(options->correction);
     const correction_kind *kind = found != NULL ? found : &none;
     const char *name = correction_name(options->correction);
-    REQUIRE(kind->has_folds || options->folds == 0, PLUMB_ERROR_UNSUPPORTED,
-            "correction %s has no folds to choose: folds must be 0", name);
-    REQUIRE(options->folds != 1, PLUMB_ERROR_ARGUMENT,
-            "folds is 1: there must be 2 or more, or 0 for one fold a group");
+    PROPAGATE(correction_validate_folds(&kind->split, options));
     REQUIRE(kind->has_mixing || options->paper_mixing == 0.0, PLUMB_ERROR_UNSUPPORTED,
             "correction %s has no two second moments to mix: paper_mixing must be 0", name);
     REQUIRE(kind->has_support_clip || options->paper_support_clip == 0.0, PLUMB_ERROR_UNSUPPORTED,
             "correction %s has no support clip: paper_support_clip must be 0", name);
     return validate_noise_floor(kind, options);
-}
-
-plumb_status correction_check_folds(const plumb_parameter_options *options, int groups)
-{
-    REQUIRE(options->folds == 0 || groups % options->folds == 0, PLUMB_ERROR_ARGUMENT,
-            "%d folds do not divide %d groups", options->folds, groups);
-    return PLUMB_OK;
 }
 
 /* A fold's complement of one group has no spread from which to make up its noise floor. */
@@ -176,19 +136,13 @@ static plumb_status check_complement(const plumb_parameter_options *options, int
 plumb_status correction_check_groups(const plumb_parameter_options *options, int groups)
 {
     const correction_kind *kind = correction_find(options->correction);
-    const char *name = correction_name(options->correction);
     double noise_floor = options->noise_floor;
-    REQUIRE(groups >= kind->least_groups, PLUMB_ERROR_ARGUMENT,
-            "correction %s needs %d groups or more; there %s %d", name, kind->least_groups,
-            groups == 1 ? "is" : "are", groups);
-    REQUIRE(!kind->halves || groups % 2 == 0, PLUMB_ERROR_ARGUMENT,
-            "correction %s splits the groups in two halves: %d groups do not divide", name, groups);
-    PROPAGATE(correction_check_folds(options, groups));
+    PROPAGATE(correction_check_split(&kind->split, options, groups));
     REQUIRE(noise_floor == 0.0 || noise_floor * (double)groups >= 1.0, PLUMB_ERROR_ARGUMENT,
             "noise_floor is %g, below 1/%d, the inverse of the number of groups: second moments "
             "could be negative",
             noise_floor, groups);
-    return kind->has_folds ? check_complement(options, groups) : PLUMB_OK;
+    return kind->split.has_folds ? check_complement(options, groups) : PLUMB_OK;
 }
 
 double correction_cost(const plumb_parameter_options *options, int groups)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "correct/statistics.h"
+#include "correct/tracks.h"
 #include "plumb.h"
 
 typedef struct correction_input {
@@ -36,16 +37,13 @@ typedef struct correction_nanoseconds {
 } correction_nanoseconds;
 
 typedef struct correction_kind {
-    const char *shared_states[4]; /* one of each ... */
-    const char *fold_states[3];   /* ... and then one of each for every fold, fold by fold */
+    correction_tracks tracks;
+    correction_split split;
     void (*direct)(const correction_input *input);
     double only_noise_floor; /* the one value that it works with; 0: any */
-    int least_groups;
-    bool has_noise_floor;  /* takes the option noise_floor */
-    bool has_folds;        /* takes the option folds */
-    bool has_mixing;       /* takes the option paper_mixing */
-    bool has_support_clip; /* takes the option paper_support_clip */
-    bool halves;           /* splits the groups in two halves */
+    bool has_noise_floor;    /* takes the option noise_floor */
+    bool has_mixing;         /* takes the option paper_mixing */
+    bool has_support_clip;   /* takes the option paper_support_clip */
     correction_nanoseconds cost;
 } correction_kind;
 
@@ -72,10 +70,6 @@ plumb_status correction_validate(const plumb_parameter_options *options);
 
 /* The same for what depends on G. Errors: ARGUMENT. */
 plumb_status correction_check_groups(const plumb_parameter_options *options, int groups);
-
-/* Folds that the options mean, and ARGUMENT unless these divide `groups` (2 or more). */
-int correction_folds(const plumb_parameter_options *options, int groups);
-plumb_status correction_check_folds(const plumb_parameter_options *options, int groups);
 
 /* Seconds of one element by a rough model, for balancing owners only. */
 double correction_cost(const plumb_parameter_options *options, int groups);

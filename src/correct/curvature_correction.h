@@ -12,6 +12,7 @@
 
 #include "correct/average.h"
 #include "correct/statistics.h"
+#include "correct/tracks.h"
 #include "plumb.h"
 
 typedef struct curvature_input {
@@ -22,23 +23,20 @@ typedef struct curvature_input {
     const float *mean;              /* [count]: the mean gradient */
     const float *curvature;         /* [count]: mean over the groups; NULL: none in this step */
     const float *const *curvatures; /* [groups][count]; NULL likewise */
-    const float *const *states;     /* [curvature_correction_states][count], old */
+    const float *const *states;     /* [tracks_count][count], old */
     float *const *new_states;
 } curvature_input;
 
 typedef struct curvature_correction {
-    const char *shared_states[3]; /* one of each ... */
-    const char *fold_states[2];   /* ... and then F of each, fold by fold */
+    correction_tracks tracks;
+    correction_split split;
     /*
      * The direction of elements first .. first + count - 1, at most STATISTICS_BLOCK, and their
      * new states; returns how many elements met a bound.
      */
     int64_t (*direct)(const curvature_input *input, int64_t first, int64_t count,
                       double *direction);
-    int least_groups;
     bool wants_gradients; /* of every group */
-    bool has_folds;       /* takes the option */
-    bool halves;          /* splits the groups in two halves */
 } curvature_correction;
 
 /* The correction, or NULL for PLUMB_CORRECTION_NONE and those that curvature has none of. */
@@ -51,14 +49,6 @@ enum {
                                1 << PLUMB_CORRECTION_PAPER_INV | 1 << PLUMB_CORRECTION_PAPER_FULL |
                                1 << PLUMB_CORRECTION_PAPER_PRE_EMA
 };
-
-/* F: what the options say, or else the number of groups. */
-int curvature_correction_folds(const plumb_parameter_options *options, int groups);
-
-/* States of one float an element, and the name of one with its fold, or -1. */
-int curvature_correction_states(const curvature_correction *kind, int folds);
-const char *curvature_correction_state_name(const curvature_correction *kind, int folds, int state,
-                                            int *fold);
 
 /* UNSUPPORTED or ARGUMENT if the options do not fit their correction. */
 plumb_status curvature_correction_check(const plumb_parameter_options *options);

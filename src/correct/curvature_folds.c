@@ -23,34 +23,16 @@
 #include "correct/folds.h"
 #include "correct/inverse.h"
 
-VECTOR_CLONES
-static void add(int64_t count, double weight, const float *restrict values, double *restrict sum)
-{
-    for (int64_t i = 0; i < count; i++) {
-        sum[i] += weight * (double)values[i];
-    }
-}
-
-/* The mean over the groups of one fold. */
-static void fold_mean(const curvature_input *input, const float *const *groups, int fold,
-                      int64_t first, int64_t count, double *mean)
-{
-    int size = input->groups / input->folds;
-    memset(mean, 0, (size_t)count * sizeof *mean);
-    for (int k = 0; k < size; k++) {
-        add(count, 1.0 / (double)size, groups[fold * size + k] + first, mean);
-    }
-}
-
 /* The tracks of a block: F first moments from state `tracks` on, then F averages of curvature. */
 static void follow(const curvature_input *input, int tracks, int64_t first, int64_t count)
 {
     double mean[STATISTICS_BLOCK];
+    int size = input->groups / input->folds;
     for (int f = 0; f < input->folds; f++) {
-        fold_mean(input, input->gradients, f, first, count, mean);
+        folds_mean(first, count, size, f, input->gradients, mean);
         curvature_follow(input, tracks + f, average_of(input->beta1, 1), mean, first, count);
         if (input->curvature != NULL) {
-            fold_mean(input, input->curvatures, f, first, count, mean);
+            folds_mean(first, count, size, f, input->curvatures, mean);
         }
         curvature_follow(input, tracks + input->folds + f, average_of(input->beta2, 1),
                          input->curvature == NULL ? NULL : mean, first, count);
@@ -63,7 +45,7 @@ static void sum_tracks(const curvature_input *input, int tracks, int64_t first, 
 {
     memset(sum, 0, (size_t)count * sizeof *sum);
     for (int f = 0; f < input->folds; f++) {
-        add(count, 1.0, input->new_states[tracks + f] + first, sum);
+        folds_add(count, 1.0, input->new_states[tracks + f] + first, sum);
     }
 }
 

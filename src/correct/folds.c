@@ -3,6 +3,8 @@
  */
 #include "correct/folds.h"
 
+#include <string.h>
+
 #include "base/vector.h"
 #include "correct/inverse.h"
 
@@ -11,6 +13,15 @@ void folds_add(int64_t count, double scale, const float *restrict track, double 
 {
     for (int64_t i = 0; i < count; i++) {
         sum[i] += scale * (double)track[i];
+    }
+}
+
+void folds_mean(int64_t first, int64_t count, int size, int fold, const float *const *groups,
+                double *mean)
+{
+    memset(mean, 0, (size_t)count * sizeof *mean);
+    for (int k = fold * size; k < (fold + 1) * size; k++) {
+        folds_add(count, 1.0 / (double)size, groups[k] + first, mean);
     }
 }
 

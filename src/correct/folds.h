@@ -1,6 +1,6 @@
 /*
  * What corrections with one track a fold of the groups share: sums over the tracks, and the bound
- * on what they change. All arrays hold the elements of one block.
+ * on what they change. Arrays hold the elements of one block unless a function says otherwise.
  */
 #ifndef PLUMB_CORRECT_FOLDS_H
 #define PLUMB_CORRECT_FOLDS_H
@@ -20,6 +20,11 @@ static inline double folds_jackknife(double folds, double whole, double sum_with
 
 /* sum[i] += scale * track[i] */
 void folds_add(int64_t count, double scale, const float *track, double *sum);
+
+/* The mean over one fold of `size` consecutive groups, elements first .. first + count - 1 of them,
+ * any number. */
+void folds_mean(int64_t first, int64_t count, int size, int fold, const float *const *groups,
+                double *mean);
 
 /*
  * Brings block->direction to within half of the plain update first / (sqrt(second) + epsilon) of

@@ -101,31 +101,19 @@ static plumb_status muon_second_order(const optimizer_input *input)
         muon_squared_weights(input->options, input->update), input->scratch);
 }
 
-/* The mean gradient of a fold's groups. */
-static void muon_fold_gradient(const optimizer_input *input, int fold, int size, double *sum,
-                               float *gradient)
-{
-    for (int64_t i = 0; i < input->count; i++) {
-        sum[i] = 0.0;
-    }
-    for (int k = fold * size; k < (fold + 1) * size; k++) {
-        folds_add(input->count, 1.0 / (double)size, input->groups[k], sum);
-    }
-    for (int64_t i = 0; i < input->count; i++) {
-        gradient[i] = (float)sum[i];
-    }
-}
-
-/* `memory`: folds + 1 times [count]; `sum`: [count]. */
+/* `memory`: folds + 1 times [count]; `mean`: [count]. */
 static plumb_status muon_jackknife_in(const optimizer_input *input, int folds, float *memory,
-                                      double *sum, const float **directions)
+                                      double *mean, const float **directions)
 {
     int64_t count = input->count;
     polar_correction correction = muon_polar_correction(input);
     float *gradient = memory + folds * count;
     for (int f = 0; f < folds; f++) {
         float *direction = memory + f * count;
-        muon_fold_gradient(input, f, input->group_count / folds, sum, gradient);
+        folds_mean(0, count, input->group_count / folds, f, input->groups, mean);
+        for (int64_t i = 0; i < count; i++) {
+            gradient[i] = (float)mean[i];
+        }
         muon_direction(input, gradient, input->states[f], input->new_states[f], direction);
         directions[f] = direction;
     }
@@ -136,20 +124,20 @@ static plumb_status muon_jackknife(const optimizer_input *input)
 {
     int folds = correction_folds(input->options, input->group_count);
     float *memory = NULL;
-    double *sum = NULL;
+    double *mean = NULL;
     const float **directions = NULL;
     plumb_status status = memory_allocate((folds + 1) * input->count, sizeof(float), &memory);
     if (status == PLUMB_OK) {
-        status = memory_allocate(input->count, sizeof(double), &sum);
+        status = memory_allocate(input->count, sizeof(double), &mean);
     }
     if (status == PLUMB_OK) {
         status = memory_allocate(folds, sizeof *directions, &directions);
     }
     if (status == PLUMB_OK) {
-        status = muon_jackknife_in(input, folds, memory, sum, directions);
+        status = muon_jackknife_in(input, folds, memory, mean, directions);
     }
     memory_free(&directions);
-    memory_free(&sum);
+    memory_free(&mean);
     memory_free(&memory);
     return status;
 }
@@ -201,6 +189,22 @@ static const char *muon_state_name(const plumb_parameter_options *options, int g
     return "momentum";
 }
 
+/* What each correction asks of the groups. */
+static const correction_split *muon_split(const plumb_parameter_options *options)
+{
+    static const correction_split none = {0};
+    static const correction_split of_all = {.least_groups = 2};
+    static const correction_split by_folds = {.least_groups = 2, .has_folds = true};
+    switch (options->correction) {
+    case PLUMB_CORRECTION_NONE:
+        return &none;
+    case PLUMB_CORRECTION_JACKKNIFE:
+        return &by_folds;
+    default:
+        return &of_all;
+    }
+}
+
 static plumb_status muon_validate(const plumb_parameter_options *options, int64_t rows,
                                   int64_t cols)
 {
@@ -218,19 +222,12 @@ static plumb_status muon_validate(const plumb_parameter_options *options, int64_
     REQUIRE(options->paper_mixing == 0.0 && options->paper_support_clip == 0.0,
             PLUMB_ERROR_UNSUPPORTED,
             "Muon has no paper modes: paper_mixing and paper_support_clip must be 0");
-    REQUIRE(options->correction == PLUMB_CORRECTION_JACKKNIFE || options->folds == 0,
-            PLUMB_ERROR_UNSUPPORTED, "correction %s has no folds to choose: folds must be 0", name);
-    REQUIRE(options->folds != 1, PLUMB_ERROR_ARGUMENT,
-            "folds is 1: there must be 2 or more, or 0 for one fold a group");
-    return PLUMB_OK;
+    return correction_validate_folds(muon_split(options), options);
 }
 
 static plumb_status muon_validate_groups(const plumb_parameter_options *options, int groups)
 {
-    REQUIRE(options->correction == PLUMB_CORRECTION_NONE || groups >= 2, PLUMB_ERROR_ARGUMENT,
-            "correction %s needs 2 groups or more; there is %d",
-            correction_name(options->correction), groups);
-    return correction_check_folds(options, groups);
+    return correction_check_split(muon_split(options), options, groups);
 }
 
 static void muon_defaults(plumb_parameter_options *options)

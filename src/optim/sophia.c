@@ -97,7 +97,7 @@ static void sophia_corrected(const optimizer_input *input, const curvature_corre
     const plumb_parameter_options *options = input->options;
     curvature_input correction = {
         .groups = input->group_count,
-        .folds = curvature_correction_folds(options, input->group_count),
+        .folds = correction_folds(options, input->group_count),
         .beta1 = options->beta1,
         .beta2 = options->beta2,
         .rho = options->rho,
@@ -166,9 +166,7 @@ static bool sophia_wants_curvature_groups(const plumb_parameter_options *options
 static int sophia_state_count(const plumb_parameter_options *options, int groups)
 {
     const curvature_correction *kind = curvature_correction_find(options->correction);
-    return kind == NULL
-               ? 2
-               : curvature_correction_states(kind, curvature_correction_folds(options, groups));
+    return kind == NULL ? 2 : tracks_count(&kind->tracks, correction_folds(options, groups));
 }
 
 static const char *sophia_state_name(const plumb_parameter_options *options, int groups, int state,
@@ -176,8 +174,7 @@ static const char *sophia_state_name(const plumb_parameter_options *options, int
 {
     const curvature_correction *kind = curvature_correction_find(options->correction);
     if (kind != NULL) {
-        int folds = curvature_correction_folds(options, groups);
-        return curvature_correction_state_name(kind, folds, state, group);
+        return tracks_name(&kind->tracks, correction_folds(options, groups), state, group);
     }
     *group = -1;
     return state == 0 ? "first_moment" : "curvature";
@@ -219,8 +216,8 @@ static double sophia_cost(const plumb_parameter_options *options, int groups, in
     (void)cols;
     const curvature_correction *kind = curvature_correction_find(options->correction);
     double passes = kind == NULL ? 1.0 : corrected_passes;
-    if (kind != NULL && kind->has_folds) {
-        passes += passes_of_fold * (double)curvature_correction_folds(options, groups);
+    if (kind != NULL && kind->split.has_folds) {
+        passes += passes_of_fold * (double)correction_folds(options, groups);
     }
     return (double)count * elementwise_seconds * passes;
 }
