@@ -268,7 +268,9 @@ typedef enum plumb_polar_method {
  *  SECOND_ORDER     Shampoo: the exact second-order term of the roots' expectation, from the
  *                   spread of the groups, in the form that stays positive definite. Muon: that of
  *                   the polar factor; needs PLUMB_POLAR_SVD.
- *  WISHART          Shampoo: the same term in closed form for normal gradients: no groups needed
+ *  WISHART          Shampoo: the same term in closed form for normal gradients: no groups needed.
+ *                   Both correct the roots alone; of the product JACKKNIFE and HALF_SAMPLE are
+ *                   right (docs/corrections.md)
  *  HALF_SAMPLE      Shampoo: 2 u - (u_A + u_B) / 2, A and B halves of the groups
  *  PAPER_DIAGONAL   Shampoo: momentum from A, statistics from B, eigenvalues corrected one by one
  */
