@@ -18,8 +18,8 @@ enum { PROBLEM_MOST_GROUPS = 16, PROBLEM_MOST_STATES = 3 * PROBLEM_MOST_GROUPS +
 typedef struct optimizer_problem {
     plumb_parameter_options options;
     int64_t rows, cols, count;
-    int64_t updates; /* done */
-    int groups;      /* G, where the optimizer wants them: set it with the options */
+    int64_t updates;         /* done */
+    int groups;              /* G, where the optimizer wants them: set it with the options */
     optimizer_counts counts; /* of all updates so far */
     float *gradient, *values, *new_values, *scratch;
     float *group_gradients[PROBLEM_MOST_GROUPS];
