@@ -326,8 +326,8 @@ typedef struct plumb_parameter_options {
                                     complement must have two groups, or noise_floor be 1: else
                                     the target would change */
     double paper_mixing;         /* PAPER_CF, PAPER_FULL, PAPER_PRE_EMA, PAPER_SYM of AdamW and
-                                    SOAP: alpha of v = (1-alpha) s_B + alpha g_A^2, in [0, 1];
-                                    default 0 */
+                                    SOAP: share w of v = (1-w) s_B + w g_A^2, 1 minus the
+                                    paper's alpha, in [0, 1]; default 0 */
     double paper_support_clip;   /* the same and PAPER_INV: tau of the factor
                                     min(1, sqrt(tau (s_B + epsilon) / (g_A^2 + epsilon))) on every
                                     element of the update; 0: off (default) */

@@ -2,6 +2,7 @@
  * Every allocation of the library fails in turn, on one rank only: whatever it was for, all ranks
  * get the same failure or none, nobody waits for ever, no state is touched, and the run goes on.
  * ranks: 1 2 3
+ * seconds: 900
  */
 #define _POSIX_C_SOURCE 200809L
 
