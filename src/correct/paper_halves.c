@@ -14,9 +14,9 @@
  *     paper-sym       the mean of paper-full's u and of the same with A and B exchanged, both from
  *                     the same old m and v, which then follow g and its square
  *
- * Mixing by w (1 minus the paper's alpha) puts (1 - w) s_B + w g_A^2 in the place of s_B, and the same with every
- * g_j^2 in V; a support clip tau multiplies u by min(1, sqrt(tau (s_B + epsilon) / (g_A^2 +
- * epsilon))).
+ * Mixing by w (1 minus the paper's alpha) puts (1 - w) s_B + w g_A^2 in the place of s_B, and the
+ * same with every g_j^2 in V; a support clip tau multiplies u by min(1, sqrt(tau (s_B + epsilon) /
+ * (g_A^2 + epsilon))).
  */
 #include <math.h>
 #include <string.h>
