@@ -4,6 +4,7 @@
  * and curvature every second step.
  *
  * ranks: 8
+ * seconds: 900
  */
 #include "optim/optimizer.h"
 #include "support/invariance.h"

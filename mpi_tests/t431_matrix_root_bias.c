@@ -9,6 +9,7 @@
  * errors and what the next order of the expansion amounts to, which is stated.
  *
  * ranks: serial
+ * seconds: 900
  */
 #include <math.h>
 #include <string.h>

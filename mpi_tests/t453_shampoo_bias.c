@@ -3,6 +3,7 @@
  * moving averages of normal gradients, and the whole product from one step's groups, where
  * gradient and roots share their noise.
  * ranks: serial
+ * seconds: 900
  */
 #include <math.h>
 

@@ -3,6 +3,7 @@
  * that of these labels, its mean is zero, and B times its square estimates the exact Gauss-Newton
  * diagonal, which the plain reference sums over the whole vocabulary.
  * ranks: serial
+ * seconds: 900
  */
 #include "support/gradient_sink.h"
 #include "support/reference_gpt_fixture.h"

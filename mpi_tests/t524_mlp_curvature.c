@@ -3,6 +3,7 @@
  * central differences of its gradients: gradients of labels drawn from the model, and products of
  * Hessian and probe.
  * ranks: serial
+ * seconds: 900
  */
 #define _POSIX_C_SOURCE 200809L /* mkdtemp */
 

@@ -2,6 +2,7 @@
 # Wrong input: one clear line from rank 0, the same exit code on all ranks, no hang, no run
 # directory left behind and none touched.
 # ranks: serial
+# seconds: 900
 # shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1

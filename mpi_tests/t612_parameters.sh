@@ -2,6 +2,7 @@
 # Saved parameters and runs that start from them, averages of parameters, and noise in the text:
 # the numbers they must agree with, on any number of ranks, and what is refused.
 # ranks: serial
+# seconds: 900
 # shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 cd "$work" || exit 1

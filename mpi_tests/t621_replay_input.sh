@@ -2,6 +2,7 @@
 # What plumb replay refuses: one clear line from rank 0, the same exit code on all ranks, no hang,
 # nothing written and nothing written over.
 # ranks: serial
+# seconds: 900
 # shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
 . "$(dirname "$0")/support/program.sh"
 "$PLUMB" replay --help >/dev/null || exit 77 # WITH_HDF5=0

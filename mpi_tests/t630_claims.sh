@@ -2,6 +2,7 @@
 # plumb claims correction: the same numbers for every number of ranks, other numbers for another
 # seed, biases where theory has them, and wrong input.
 # ranks: serial
+# seconds: 900
 # shellcheck disable=SC1091,SC2154 # names from program.sh
 . "$(dirname "$0")/support/program.sh"
 
