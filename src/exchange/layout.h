@@ -33,6 +33,12 @@ typedef struct layout {
     layout_bucket *buckets;
 } layout;
 
+/* The least multiple of `unit` that is `value` or more. */
+static inline int64_t layout_round_up(int64_t value, int64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
 /* The coordinator's layout to all; on other ranks `l` is filled. Collective. MEMORY, MPI. */
 plumb_status layout_broadcast(MPI_Comm communicator, int rank, layout *l);
 void layout_free(layout *l);

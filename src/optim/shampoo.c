@@ -275,8 +275,6 @@ static plumb_status shampoo_validate(const plumb_parameter_options *options, int
 {
     REQUIRE(options->nesterov == 0, PLUMB_ERROR_UNSUPPORTED,
             "Shampoo has no Nesterov form: nesterov must be 0");
-    REQUIRE(options->exponent == 0.25 || options->exponent == 0.5, PLUMB_ERROR_ARGUMENT,
-            "exponent is %g, must be 0.25 or 0.5", options->exponent);
     REQUIRE(options->paper_mixing == 0.0 && options->paper_support_clip == 0.0,
             PLUMB_ERROR_UNSUPPORTED,
             "paper_mixing and paper_support_clip belong to AdamW's PAPER modes: they must be 0");

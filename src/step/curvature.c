@@ -9,11 +9,7 @@
 #include "base/vector.h"
 #include "exchange/agreement.h"
 #include "step/gradients.h"
-
-static int64_t round_up(int64_t value, int64_t unit)
-{
-    return (value + unit - 1) / unit * unit;
-}
+#include "step/slices.h"
 
 static bool uses_curvature(const parameter *one)
 {
@@ -34,7 +30,7 @@ static plumb_status place_parameters(plumb *p, layout *l)
             int64_t count = one->rows * one->cols;
             l->parameters[one->curvature_index] =
                 (layout_parameter){.offset = l->length, .count = count, .first_bucket = -1};
-            l->length += round_up(count, LAYOUT_ALIGNMENT);
+            l->length += layout_round_up(count, LAYOUT_ALIGNMENT);
         }
     }
     return PLUMB_OK;
@@ -252,10 +248,6 @@ const float *curvature_mean(plumb *p, const slice *s)
 
 void curvature_groups(plumb *p, const slice *s, const float **groups)
 {
-    float weight = (float)(p->divisor / p->groups);
-    for (int g = 0; g < p->groups; g++) {
-        float *group = exchange_group(p->curvature, s->curvature_bucket, g) + s->curvature_offset;
-        vector_divide(s->count, weight, group, group);
-        groups[g] = group;
-    }
+    slices_group_means(p, p->curvature, s->curvature_bucket, s->curvature_offset, s->count, 1.0,
+                       groups);
 }

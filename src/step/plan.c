@@ -25,20 +25,15 @@ static bool must_stay_whole(const parameter *one)
            pipeline_finishes(&one->options);
 }
 
-static int64_t round_up(int64_t value, int64_t unit)
-{
-    return (value + unit - 1) / unit * unit;
-}
-
 static int64_t target_elements(const plumb *p, int64_t length, int ranks)
 {
     if (p->options.bucket_elements > 0) {
-        return round_up(p->options.bucket_elements, VECTOR_BLOCK);
+        return layout_round_up(p->options.bucket_elements, VECTOR_BLOCK);
     }
-    int64_t target = round_up(length / ((int64_t)ranks * BUCKETS_PER_OWNER), VECTOR_BLOCK);
+    int64_t target = layout_round_up(length / ((int64_t)ranks * BUCKETS_PER_OWNER), VECTOR_BLOCK);
     target = target < SMALLEST_TARGET ? SMALLEST_TARGET : target;
     target = target > LARGEST_TARGET ? LARGEST_TARGET : target;
-    int64_t least = round_up(length / MOST_CUTS, VECTOR_BLOCK);
+    int64_t least = layout_round_up(length / MOST_CUTS, VECTOR_BLOCK);
     return target < least ? least : target;
 }
 
@@ -49,7 +44,7 @@ static plumb_status place_parameters(const plumb *p, layout *l)
     for (int64_t i = 0; i < p->parameter_count; i++) {
         int64_t count = p->parameters[i].rows * p->parameters[i].cols;
         l->parameters[i] = (layout_parameter){.offset = l->length, .count = count};
-        l->length += round_up(count, LAYOUT_ALIGNMENT);
+        l->length += layout_round_up(count, LAYOUT_ALIGNMENT);
     }
     return PLUMB_OK;
 }
@@ -79,7 +74,7 @@ static plumb_status cut_slices(cutter *c, int64_t index, bool by_group)
 {
     layout_parameter *where = &c->l->parameters[index];
     int64_t pieces = (where->count + c->target - 1) / c->target;
-    int64_t size = round_up((where->count + pieces - 1) / pieces, VECTOR_BLOCK);
+    int64_t size = layout_round_up((where->count + pieces - 1) / pieces, VECTOR_BLOCK);
     where->first_bucket = c->l->bucket_count;
     for (int64_t first = 0; first < where->count; first += size) {
         int64_t count = where->count - first < size ? where->count - first : size;

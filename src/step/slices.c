@@ -135,3 +135,17 @@ void slices_free(plumb *p)
     memory_free(&p->curvature_of_slice);
     p->slice_count = 0;
 }
+
+void slices_group_means(const plumb *p, exchange *x, int64_t bucket, int64_t offset, int64_t count,
+                        double factor, const float **means)
+{
+    float weight = (float)(p->divisor / p->groups);
+    for (int g = 0; g < p->groups; g++) {
+        float *group = exchange_group(x, bucket, g) + offset;
+        vector_divide(count, weight, group, group);
+        if (factor != 1.0) {
+            vector_scale(count, (float)factor, group, group);
+        }
+        means[g] = group;
+    }
+}

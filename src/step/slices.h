@@ -14,4 +14,11 @@ void slices_free(plumb *p);
 /* True if this rank owns the slice. */
 bool slice_owned(const plumb *p, const slice *s);
 
+/*
+ * At their owner, lists every group's mean of `count` elements from `offset` of a bucket of `x`: in
+ * place of their sums, and times `factor`, the clip factor of gradients or 1.
+ */
+void slices_group_means(const plumb *p, exchange *x, int64_t bucket, int64_t offset, int64_t count,
+                        double factor, const float **means);
+
 #endif

@@ -28,20 +28,6 @@ static plumb_status prepare_gradient(plumb *p, const slice *s, float *gradient)
     return PLUMB_OK;
 }
 
-/* Lists the slice's group means, in place of their sums and clipped like the mean. */
-static void prepare_groups(plumb *p, const slice *s, int64_t offset)
-{
-    float weight = (float)(p->divisor / p->groups);
-    for (int g = 0; g < p->groups; g++) {
-        float *group = exchange_group(p->exchange, s->bucket, g) + offset;
-        vector_divide(s->count, weight, group, group);
-        if (p->report.clip_factor != 1.0) {
-            vector_scale(s->count, (float)p->report.clip_factor, group, group);
-        }
-        p->groups_of_slice[g] = group;
-    }
-}
-
 static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, const float *gradient)
 {
     const parameter *one = &p->parameters[s->parameter];
@@ -109,7 +95,8 @@ static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
     float *gradient = exchange_sum(p->exchange, s->bucket) + offset;
     plumb_status status = prepare_gradient(p, s, gradient);
     if (optimizer_wants_groups(&one->options)) {
-        prepare_groups(p, s, offset);
+        slices_group_means(p, p->exchange, s->bucket, offset, s->count, p->report.clip_factor,
+                           p->groups_of_slice);
     }
     optimizer_input input = slice_input(p, s, learning_rate, gradient);
     if (status == PLUMB_OK) {
