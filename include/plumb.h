@@ -167,6 +167,11 @@ typedef struct plumb_options {
     int64_t average_from;   /* TAIL: steps that are done before the first that counts; 0 */
     int replica_check;      /* compare the parameters of all ranks by hash every that many
                                  steps; 0: never; default 100 */
+    int shared_memory;      /* 1 (default): ranks of a node read each other's sums and values in
+                                 a shared window; 0, and where none can be had: by messages. The
+                                 bits are the same */
+    int spread_panels;      /* 1 (default): the row panels of a large matrix may have different
+                                 owners; 0: one owner has them all. The bits are the same */
     plumb_log_function log; /* default NULL: silent */
     void *log_context;      /* first argument of log */
     plumb_log_level log_level;
@@ -233,7 +238,15 @@ typedef enum plumb_polar_method {
     PLUMB_POLAR_SVD = 0,           /* LAPACK's dgesdd in double: the reference */
     PLUMB_POLAR_NEWTON_SCHULZ = 1, /* Muon's five quintic steps as published: singular values
                                       land in about [0.7, 1.2], never on 1 */
-    PLUMB_POLAR_POLAR_EXPRESS = 2  /* arXiv 2505.16932: the same cost a step, minimax per step */
+    PLUMB_POLAR_POLAR_EXPRESS = 2, /* arXiv 2505.16932: the same cost a step, minimax per step */
+    PLUMB_POLAR_FAST = 3, /* G (G'G + d^2 I)^(-1/2), d = delta times the largest singular value, by
+                             Zolotarev's rational function of the Gram matrix: singular values s
+                             go to s/sqrt(s^2 + d^2) within a known band, in two to four products
+                             of a Newton-Schulz iteration's five times three */
+    PLUMB_POLAR_EXACT = 4, /* the same in two stages, the first in double: orthonormal to rounding
+                              for condition numbers up to 1e7 */
+    PLUMB_POLAR_NEWTON_SCHULZ_SYMMETRIC = 5 /* Newton-Schulz with half products where the result is
+                                               symmetric: less work, other rounding */
 } plumb_polar_method;
 
 /*
@@ -305,7 +318,9 @@ typedef struct plumb_parameter_options {
     plumb_optimizer optimizer;   /* set by plumb_parameter_options_init */
     plumb_pipeline pipeline;     /* default: average, then orthogonalise */
     plumb_polar_method polar;    /* default: Newton-Schulz */
-    int polar_steps;             /* of the iterative methods; 0: the method's own number */
+    int polar_steps;             /* steps of the iterative methods, poles of FAST; 0: the method's
+                                    own number */
+    double polar_delta;          /* FAST: delta, relative to the largest singular value; 0: 1e-2 */
     double learning_rate_factor; /* times the rate of plumb_end_step; default 1 */
     double beta1;                /* momentum: SGD 0.9, AdamW 0.9, Muon 0.95, Sophia 0.965,
                                     Shampoo 0.9, SOAP 0.9 */
@@ -600,9 +615,11 @@ plumb_status plumb_average_share(MPI_Comm communicator, int64_t total, int64_t *
 
 typedef struct plumb_polar_options {
     size_t size;           /* sizeof(plumb_polar_options) */
-    int steps;             /* iterative methods; 0: 5 for Newton-Schulz, 6 for Polar Express */
-    double rank_tolerance; /* SVD only: singular values at most this times the largest count as
-                              zero; 0: the default, 3e-8 */
+    int steps;             /* iterative methods; 0: 5 for Newton-Schulz, 6 for Polar Express.
+                              FAST: poles; 0: as few as keep the band at 1.3 % */
+    double rank_tolerance; /* SVD: singular values at most this times the largest count as zero;
+                              0: the default, 3e-8. EXACT: the same, at least 1e-6; 0: none */
+    double delta;          /* FAST: relative to the largest singular value, 1e-4 to 1; 0: 1e-2 */
 } plumb_polar_options;
 
 /*
@@ -620,8 +637,28 @@ typedef struct plumb_polar_options {
 plumb_status plumb_polar(plumb_polar_method method, int64_t rows, int64_t cols, const float *matrix,
                          float *polar, const plumb_polar_options *options);
 
+/*
+ * The polar factors of `count` matrices of one shape, one behind the other: matrices and polars
+ * [count][rows][cols]. The same bits as plumb_polar one by one; faster for small ones. Local.
+ * Errors: as plumb_polar, naming the matrix; polars is then undefined.
+ */
+plumb_status plumb_polar_batch(plumb_polar_method method, int64_t count, int64_t rows, int64_t cols,
+                               const float *matrices, float *polars,
+                               const plumb_polar_options *options);
+
+typedef enum plumb_root_method {
+    PLUMB_ROOT_EIGEN = 0,   /* eigenvalues in double: the reference, and what corrections need */
+    PLUMB_ROOT_RATIONAL = 1 /* a sum of shifted inverses in single precision (Shampoo's roots
+                               several times faster); no corrections */
+} plumb_root_method;
+
 typedef struct plumb_inverse_root_options {
     size_t size;                 /* sizeof(plumb_inverse_root_options) */
+    plumb_root_method method;    /* default EIGEN */
+    double condition; /* RATIONAL: the largest ratio of eigenvalues, damping included, for which the
+                         error is bounded, 1 to 1e10; 0: 1e4 */
+    double tolerance; /* RATIONAL: relative error asked for of each eigenvalue, rounding apart: as
+                         many poles as that needs; 0: 5e-5 */
     double damping;              /* added to every eigenvalue; default 0 */
     double relative_damping;     /* the same times the largest eigenvalue; default 0 */
     plumb_correction correction; /* NONE, SECOND_ORDER, WISHART, JACKKNIFE, HALF_SAMPLE,

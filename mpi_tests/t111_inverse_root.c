@@ -292,7 +292,17 @@ START_TEST(round_trip)
 }
 END_TEST
 
-/* (f^-1 + f^-1 B f^-1) times the answer is I, in the original basis. */
+/* sum over k of B_ik / f_k B_kj, 1 / f_k = bases[k]. */
+static double squared(const double *bias, const double *bases, int i, int j)
+{
+    double sum = 0.0;
+    for (int k = 0; k < SIDE; k++) {
+        sum += bias[i * SIDE + k] * bases[k] * bias[k * SIDE + j];
+    }
+    return sum;
+}
+
+/* (f^-1 + f^-1 B f^-1 + c f^-1 B f^-1 B f^-1) times the answer is I, in the original basis. */
 START_TEST(without_bias)
 {
     int r = roots[_i];
@@ -301,15 +311,20 @@ START_TEST(without_bias)
     symmetric_basis(SIDE, 7, basis);
     symmetric_random(SIDE, 23, delta);
     by_products(r, spread, delta, 0.3, bias);
+    double bases[SIDE], c = _i % 2 == 0 ? 0.0 : inverse_root_third_order(r, 16);
+    for (int i = 0; i < SIDE; i++) {
+        bases[i] = base(r, spread[i]);
+    }
     for (int i = 0; i < SIDE; i++) {
         unit[i * SIDE + i] = 1.0;
         for (int j = 0; j < SIDE; j++) {
-            double a = base(r, spread[i]), b = base(r, spread[j]);
-            inner[i * SIDE + j] = (i == j ? a : 0.0) + a * bias[i * SIDE + j] * b;
+            double a = bases[i], b = bases[j];
+            double bent = bias[i * SIDE + j] + c * squared(bias, bases, i, j);
+            inner[i * SIDE + j] = (i == j ? a : 0.0) + a * bent * b;
         }
     }
     spectrum_rotate_back(SIDE, basis, inner, scratch, matrix);
-    ck_assert_int_eq(inverse_root_without_bias(SIDE, r, spread, basis, bias, scratch, root),
+    ck_assert_int_eq(inverse_root_without_bias(SIDE, r, spread, basis, bias, c, scratch, root),
                      PLUMB_OK);
     symmetric_multiply(SIDE, matrix, root, product);
     ck_assert_double_lt(symmetric_error(COUNT, product, unit), 1e-11);
@@ -317,12 +332,31 @@ START_TEST(without_bias)
 }
 END_TEST
 
+/* 1 + (b - a (p+2)(p-1)/2) / a^2 (K-1)/(K+1) by hand: (.1953125 + .234375)/.140625, and so on. */
+START_TEST(third_order)
+{
+    const int64_t many = (int64_t)1 << 50;
+    ck_assert_double_eq_tol(inverse_root_third_order(1, many), 2.0, 1e-12);
+    ck_assert_double_eq_tol(inverse_root_third_order(2, many), 1.0 + 0.4296875 / 0.140625, 1e-12);
+    ck_assert_double_eq_tol(inverse_root_third_order(4, many), 8.5, 1e-12);
+    ck_assert_double_eq_tol(inverse_root_third_order(1, 3), 1.5, 1e-14);
+    ck_assert_double_eq_tol(inverse_root_third_order(4, 2), 3.5, 1e-12);
+}
+END_TEST
+
+/* Refused, but by the third order, which leaves the answer positive definite up to a size. */
 START_TEST(indefinite_bias)
 {
     double basis[COUNT], bias[COUNT] = {0.0}, root[COUNT], scratch[2 * COUNT + 2 * SIDE];
     symmetric_basis(SIDE, 7, basis);
     bias[SIDE + 1] = -100.0;
-    ck_assert_int_eq(inverse_root_without_bias(SIDE, 4, spread, basis, bias, scratch, root),
+    ck_assert_int_eq(inverse_root_without_bias(SIDE, 4, spread, basis, bias, 0.0, scratch, root),
+                     PLUMB_ERROR_NUMERICAL);
+    ck_assert_int_eq(inverse_root_without_bias(SIDE, 4, spread, basis, bias, 1.0, scratch, root),
+                     PLUMB_OK);
+    ck_assert(spectrum_cholesky(SIDE, root));
+    bias[SIDE + 1] = -1e200;
+    ck_assert_int_eq(inverse_root_without_bias(SIDE, 4, spread, basis, bias, 1.0, scratch, root),
                      PLUMB_ERROR_NUMERICAL);
 }
 END_TEST
@@ -332,6 +366,7 @@ int main(void)
     Suite *suite = suite_create("inverse root");
     test_add(suite, "symmetric polynomials", symmetric_polynomials);
     test_add(suite, "second order accumulates", second_order_accumulates);
+    test_add(suite, "third order", third_order);
     test_add(suite, "indefinite bias", indefinite_bias);
     TCase *loops = tcase_create("roots");
     tcase_set_timeout(loops, 120);

@@ -30,6 +30,8 @@ static const field handle_fields[] = {
     {"average_beta", offsetof(plumb_options, average_beta), false, false, 0.5},
     {"average_from", offsetof(plumb_options, average_from), false, true, 3},
     {"replica_check", offsetof(plumb_options, replica_check), true, false, 99},
+    {"shared_memory", offsetof(plumb_options, shared_memory), true, false, 0},
+    {"spread_panels", offsetof(plumb_options, spread_panels), true, false, 0},
 };
 
 static const field parameter_fields[] = {
@@ -37,6 +39,7 @@ static const field parameter_fields[] = {
     {"pipeline", offsetof(plumb_parameter_options, pipeline), true, false, 2},
     {"polar", offsetof(plumb_parameter_options, polar), true, false, 0},
     {"polar_steps", offsetof(plumb_parameter_options, polar_steps), true, false, 3},
+    {"polar_delta", offsetof(plumb_parameter_options, polar_delta), false, false, 0.5},
     {"learning_rate_factor", offsetof(plumb_parameter_options, learning_rate_factor), false, false,
      1.0 + 1e-15},
     {"beta1", offsetof(plumb_parameter_options, beta1), false, false, 0.75},

@@ -186,6 +186,7 @@ START_TEST(second_order_and_wishart)
         }
         matrix_root_add_deviation(&m, deviation, 1.0 / (SAMPLES * (SAMPLES - 1)));
     }
+    matrix_root_third_order(&m, SAMPLES);
     ck_assert_int_eq(matrix_root_corrected(&m, expected), PLUMB_OK);
     double wishart[COUNT];
     matrix_root_wishart(&m, 24.0);
@@ -232,8 +233,9 @@ START_TEST(not_positive_definite)
     double safe, result;
     plumb_inverse_root_options options = options_of(PLUMB_CORRECTION_SECOND_ORDER);
     ck_assert_int_eq(plumb_inverse_root(4, 1, 2, samples, &safe, &options), PLUMB_OK);
-    /* One dimension: 1 / (1 + 5/32 variance / K). */
-    ck_assert_double_eq_tol(safe, 1.0 / (1.0 + 5.0 / 32.0 * 0.999 * 0.999), 1e-14);
+    /* One dimension: 1 / (1 + X + 7/2 X^2), X = 5/32 variance / K. */
+    double relative = 5.0 / 32.0 * 0.999 * 0.999;
+    ck_assert_double_eq_tol(safe, 1.0 / (1.0 + relative + 3.5 * relative * relative), 1e-14);
     for (int half = 0; half < 2; half++) {
         options.correction = half == 1 ? PLUMB_CORRECTION_HALF_SAMPLE : PLUMB_CORRECTION_JACKKNIFE;
         ck_assert_int_eq(plumb_inverse_root(4, 1, 2, samples, &result, &options), PLUMB_OK);

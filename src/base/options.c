@@ -26,6 +26,8 @@ plumb_status plumb_options_init(plumb_options *options, size_t size)
         .average_beta = 0.99,
         .average_from = 0,
         .replica_check = 100,
+        .shared_memory = 1,
+        .spread_panels = 1,
         .log = NULL,
         .log_context = NULL,
         .log_level = PLUMB_LOG_WARNING,

@@ -119,6 +119,7 @@ static plumb_status second_order(inverse_root *work)
         }
         matrix_root_add_deviation(&work->m, work->scratch, 1.0 / (count * (count - 1.0)));
     }
+    matrix_root_third_order(&work->m, s->count);
     return matrix_root_corrected(&work->m, work->answer);
 }
 

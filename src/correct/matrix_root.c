@@ -123,6 +123,11 @@ void matrix_root_wishart(matrix_root *m, double samples)
     m->bias_kind = MATRIX_ROOT_DIAGONAL_BIAS;
 }
 
+void matrix_root_third_order(matrix_root *m, int64_t samples)
+{
+    m->third = inverse_root_third_order(m->root, samples);
+}
+
 void matrix_root_plain(matrix_root *m, double *root)
 {
     inverse_root_from_spectrum(m->n, m->root, m->values, m->vectors, m->scratch, root);
@@ -149,8 +154,8 @@ plumb_status matrix_root_corrected(matrix_root *m, double *root)
         correct_diagonal(m, root);
         return PLUMB_OK;
     case MATRIX_ROOT_FULL_BIAS:
-        return inverse_root_without_bias(m->n, m->root, m->values, m->vectors, m->bias, m->scratch,
-                                         root);
+        return inverse_root_without_bias(m->n, m->root, m->values, m->vectors, m->bias, m->third,
+                                         m->scratch, root);
     }
     return error_raise(PLUMB_ERROR_INTERNAL, "no bias of kind %d", (int)m->bias_kind);
 }

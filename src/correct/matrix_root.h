@@ -32,6 +32,7 @@ typedef struct matrix_root {
     double *bias;     /* n x n, lower triangle: second-order bias in the basis of the vectors */
     double *diagonal; /* n: the same if it is diagonal */
     enum { MATRIX_ROOT_NO_BIAS, MATRIX_ROOT_DIAGONAL_BIAS, MATRIX_ROOT_FULL_BIAS } bias_kind;
+    double third;    /* coefficient of the third order of a full bias */
     double *rotated; /* n x n scratch */
     double *scratch; /* as LAPACK and the products need */
     int *integers;
@@ -76,12 +77,19 @@ void matrix_root_add_deviation(matrix_root *m, const double *deviation, double w
  */
 void matrix_root_wishart(matrix_root *m, double samples);
 
+/*
+ * From now on the correction of the mean of `samples` independent parts by their own deviations goes
+ * one order further (inverse_root.h). Not for statistics with a memory: the bias as estimated from a
+ * single step's parts varies too much for its square.
+ */
+void matrix_root_third_order(matrix_root *m, int64_t samples);
+
 /* (statistic + damping)^(-1/r). */
 void matrix_root_plain(matrix_root *m, double *root);
 
 /*
  * The root without its bias: with F the plain root and B the bias, (F^-1 + F^-1 B F^-1)^-1, which
- * is F - B to second order and always positive definite. Errors: NUMERICAL (negative weights have
+ * is F - B to second order and always positive definite; or the form of inverse_root.h. Errors: NUMERICAL (negative weights have
  * made the bias indefinite); root is undefined then.
  */
 plumb_status matrix_root_corrected(matrix_root *m, double *root);

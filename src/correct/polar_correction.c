@@ -14,7 +14,7 @@
 
 static plumb_status polar_of(const polar_correction *c, float *matrix)
 {
-    plumb_polar_options options = {.size = sizeof options, .steps = c->steps};
+    plumb_polar_options options = {.size = sizeof options, .steps = c->steps, .delta = c->delta};
     return plumb_polar(c->method, c->rows, c->cols, matrix, matrix, &options);
 }
 

@@ -15,7 +15,8 @@
 typedef struct polar_correction {
     int64_t rows, cols;
     plumb_polar_method method; /* second order: SVD, which is what it expands */
-    int steps;                 /* of an iterative method; 0: its own number */
+    int steps;                 /* polar_steps and polar_delta of the parameter */
+    double delta;
     int64_t *clipped;          /* elements that met the bound are added */
 } polar_correction;
 

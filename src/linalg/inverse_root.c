@@ -75,15 +75,31 @@ void inverse_root_add_second_order(int64_t n, int r, const double *values, const
     }
 }
 
-/* inner = I + f^(-1/2) bias f^(-1/2), lower; turned = f^(1/2) Q'. base_roots: f^(-1/2). */
-static void prepare_inner(int64_t n, const double *base_roots, const double *vectors,
-                          const double *bias, double *inner, double *turned)
+/* inner = I + X + c X^2, lower, for X = f^(-1/2) bias f^(-1/2). base_roots: f^(-1/2); relative: room
+ * for X. */
+static void prepare_inner(int64_t n, const double *base_roots, const double *bias, double third,
+                          double *relative, double *inner)
 {
+    int side = (int)n;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j <= i; j++) {
-            double unit = i == j ? 1.0 : 0.0;
-            inner[i * n + j] = unit + base_roots[i] * bias[i * n + j] * base_roots[j];
+            relative[i * n + j] = base_roots[i] * bias[i * n + j] * base_roots[j];
         }
+    }
+    spectrum_mirror(n, relative);
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, side, side, third, relative, side, 0.0,
+                inner, side);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            inner[i * n + j] += relative[i * n + j] + (i == j ? 1.0 : 0.0);
+        }
+    }
+}
+
+/* turned = f^(1/2) Q'. */
+static void turn(int64_t n, const double *base_roots, const double *vectors, double *turned)
+{
+    for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
             turned[i * n + j] = vectors[j * n + i] / base_roots[i];
         }
@@ -92,17 +108,20 @@ static void prepare_inner(int64_t n, const double *base_roots, const double *vec
 
 /* With inner = L L' and Z = L^-1 turned, the answer is Z' Z. */
 plumb_status inverse_root_without_bias(int64_t n, int r, const double *values,
-                                       const double *vectors, const double *bias, double *scratch,
-                                       double *root)
+                                       const double *vectors, const double *bias, double third,
+                                       double *scratch, double *root)
 {
     int side = (int)n;
     double *inner = scratch, *turned = scratch + n * n, *base_roots = scratch + 2 * n * n;
     for (int64_t i = 0; i < n; i++) {
         base_roots[i] = sqrt(inverse_root_base(r, values[i]));
     }
-    prepare_inner(n, base_roots, vectors, bias, inner, turned);
-    REQUIRE(spectrum_cholesky(n, inner), PLUMB_ERROR_NUMERICAL,
-            "a root's bias is not positive semidefinite: the corrected root has no inverse");
+    prepare_inner(n, base_roots, bias, third, turned, inner);
+    REQUIRE(isfinite(spectrum_largest(n, inner)) && spectrum_cholesky(n, inner),
+            PLUMB_ERROR_NUMERICAL,
+            "a root's bias is not positive semidefinite or too large: the corrected root has no "
+            "inverse");
+    turn(n, base_roots, vectors, turned);
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, side, side, 1.0,
                 inner, side, turned, side);
     cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, side, side, 1.0, turned, side, 0.0, root,

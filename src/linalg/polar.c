@@ -77,6 +77,10 @@ static plumb_status solve(plumb_polar_method method, const polar_problem *proble
         return polar_by_newton_schulz(problem);
     case PLUMB_POLAR_POLAR_EXPRESS:
         return polar_by_polar_express(problem);
+    case PLUMB_POLAR_FAST:
+    case PLUMB_POLAR_EXACT:
+    case PLUMB_POLAR_NEWTON_SCHULZ_SYMMETRIC:
+        break;
     }
     return error_raise(PLUMB_ERROR_INTERNAL, "no polar method %d", (int)method);
 }

@@ -32,12 +32,15 @@ static const named_bounds table[] = {
     {"average_beta", {0, 1, 0, 1}},
     {"average_from", {0, 0x1p52, 0, 0}},
     {"replica_check", {0, INT_MAX, 0, 0}},
+    {"shared_memory", {0, 1, 0, 0}},
+    {"spread_panels", {0, 1, 0, 0}},
     {"log_level", {PLUMB_LOG_WARNING, PLUMB_LOG_DEBUG, 0, 0}},
     {"optimizer", {PLUMB_OPTIMIZER_SGD, PLUMB_OPTIMIZER_SOAP, 0, 0}},
     {"pipeline",
      {PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR, 0, 0}},
-    {"polar", {PLUMB_POLAR_SVD, PLUMB_POLAR_POLAR_EXPRESS, 0, 0}},
+    {"polar", {PLUMB_POLAR_SVD, PLUMB_POLAR_NEWTON_SCHULZ_SYMMETRIC, 0, 0}},
     {"polar_steps", {0, POLAR_MAX_STEPS, 0, 0}},
+    {"polar_delta", {0, 1, 0, 0}},
     {"learning_rate_factor", {0, 1e6, 0, 0}},
     {"beta1", {0, 1, 0, 1}},
     {"beta2", {0, 1, 0, 1}},
@@ -120,6 +123,8 @@ plumb_status bounds_check_options(const plumb_options *options)
     PROPAGATE(bounds_check("average_beta", options->average_beta));
     PROPAGATE(bounds_check("average_from", (double)options->average_from));
     PROPAGATE(bounds_check("replica_check", (double)options->replica_check));
+    PROPAGATE(bounds_check("shared_memory", (double)options->shared_memory));
+    PROPAGATE(bounds_check("spread_panels", (double)options->spread_panels));
     return bounds_check("log_level", (double)options->log_level);
 }
 
@@ -148,6 +153,7 @@ plumb_status bounds_check_parameter_options(const plumb_parameter_options *optio
     PROPAGATE(bounds_check("pipeline", (double)options->pipeline));
     PROPAGATE(bounds_check("polar", (double)options->polar));
     PROPAGATE(bounds_check("polar_steps", (double)options->polar_steps));
+    PROPAGATE(bounds_check("polar_delta", options->polar_delta));
     PROPAGATE(bounds_check("learning_rate_factor", options->learning_rate_factor));
     PROPAGATE(bounds_check("beta1", options->beta1));
     PROPAGATE(bounds_check("beta2", options->beta2));

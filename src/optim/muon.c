@@ -89,7 +89,8 @@ static double muon_squared_weights(const plumb_parameter_options *options, int64
 static polar_correction muon_polar_correction(const optimizer_input *input)
 {
     return (polar_correction){input->rows, input->cols, input->options->polar,
-                              input->options->polar_steps, &input->counts->clipped};
+                              input->options->polar_steps, input->options->polar_delta,
+                              &input->counts->clipped};
 }
 
 static plumb_status muon_second_order(const optimizer_input *input)

@@ -34,17 +34,18 @@ int64_t pipeline_tail(plumb_pipeline pipeline, int64_t rows, int64_t cols)
     return 1;
 }
 
-static plumb_status polar_by(plumb_polar_method method, int steps, int64_t rows, int64_t cols,
-                             const float *matrix, float *polar)
+static plumb_status polar_by(plumb_polar_method method, int steps, double delta, int64_t rows,
+                             int64_t cols, const float *matrix, float *polar)
 {
-    plumb_polar_options options = {.size = sizeof options, .steps = steps};
+    plumb_polar_options options = {.size = sizeof options, .steps = steps, .delta = delta};
     return plumb_polar(method, rows, cols, matrix, polar, &options);
 }
 
 plumb_status pipeline_polar(const plumb_parameter_options *options, int64_t rows, int64_t cols,
                             const float *matrix, float *polar)
 {
-    return polar_by(options->polar, options->polar_steps, rows, cols, matrix, polar);
+    return polar_by(options->polar, options->polar_steps, options->polar_delta, rows, cols, matrix,
+                    polar);
 }
 
 static plumb_status copy_checked(int64_t count, const float *from, float *to)
@@ -79,7 +80,7 @@ static plumb_status encode_with_factor(int64_t rows, int64_t cols, const float *
                                        float *packed)
 {
     PROPAGATE(polar_factor_symmetric(rows, cols, sum, packed));
-    return polar_by(PLUMB_POLAR_SVD, 0, rows, cols, sum, stream);
+    return polar_by(PLUMB_POLAR_SVD, 0, 0.0, rows, cols, sum, stream);
 }
 
 plumb_status pipeline_encode(const plumb_parameter_options *options, int64_t rows, int64_t cols,

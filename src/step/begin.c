@@ -15,7 +15,7 @@
 #include "step/slices.h"
 #include "step/weights.h"
 
-enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 19, LINES_OF_PARAMETER = 27 };
+enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 21, LINES_OF_PARAMETER = 28 };
 
 /* The lines of the handle's options; returns the end of the text. */
 static char *describe_options(const plumb *p, char *at)
@@ -29,6 +29,8 @@ static char *describe_options(const plumb *p, char *at)
                   (long long)o->bucket_elements);
     at += sprintf(at, "chunk_elements = %lld\nreplica_check = %d\n", (long long)o->chunk_elements,
                   o->replica_check);
+    at += sprintf(at, "shared_memory = %d\nspread_panels = %d\n", o->shared_memory,
+                  o->spread_panels);
     at += sprintf(at, "average_weights = %d\naverage_beta = %.17g\naverage_from = %lld\n",
                   (int)o->average_weights, o->average_beta, (long long)o->average_from);
     at += sprintf(at, "number of parameters = %lld\n", (long long)p->parameter_count);
@@ -60,6 +62,7 @@ static char *describe_parameter(const parameter *one, int64_t index, char *at)
     at += sprintf(at, "pipeline of %s = %d\n", one->name, (int)q->pipeline);
     at += sprintf(at, "polar of %s = %d\n", one->name, (int)q->polar);
     at += sprintf(at, "polar_steps of %s = %d\n", one->name, q->polar_steps);
+    at += sprintf(at, "polar_delta of %s = %.17g\n", one->name, q->polar_delta);
     at += sprintf(at, "learning_rate_factor of %s = %.17g\n", one->name, q->learning_rate_factor);
     at += sprintf(at, "beta1 of %s = %.17g\n", one->name, q->beta1);
     at += sprintf(at, "beta2 of %s = %.17g\n", one->name, q->beta2);
