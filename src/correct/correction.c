@@ -9,7 +9,7 @@
 
 /* Of a paper mode that divides the groups in two halves. */
 #define HALVES(least)                                                                              \
-    .tracks.shared = {MOMENTS}, .split = {.least_groups = least, .halves = true},                  \
+    .tracks.shared = {MOMENTS}, .split = {.least_groups = (least), .halves = true},                \
     .has_support_clip = true
 
 static const correction_kind kinds[] = {
