@@ -239,7 +239,7 @@ typedef enum plumb_polar_method {
     PLUMB_POLAR_NEWTON_SCHULZ = 1, /* Muon's five quintic steps as published: singular values
                                       land in about [0.7, 1.2], never on 1 */
     PLUMB_POLAR_POLAR_EXPRESS = 2, /* arXiv 2505.16932: the same cost a step, minimax per step */
-    PLUMB_POLAR_FAST = 3, /* G (G'G + d^2 I)^(-1/2), d = delta times the largest singular value, by
+    PLUMB_POLAR_FAST = 3,  /* G (G'G + d^2 I)^(-1/2), d = delta times the largest singular value, by
                              Zolotarev's rational function of the Gram matrix: singular values s
                              go to s/sqrt(s^2 + d^2) within a known band, in two to four products
                              of a Newton-Schulz iteration's five times three */
@@ -312,6 +312,13 @@ typedef enum plumb_grafting {
     PLUMB_GRAFTING_SGD = 2    /* the norm of the momentum */
 } plumb_grafting;
 
+/* How inverse roots of matrices are computed. */
+typedef enum plumb_root_method {
+    PLUMB_ROOT_EIGEN = 0,   /* eigenvalues in double: the reference, and what corrections need */
+    PLUMB_ROOT_RATIONAL = 1 /* a sum of shifted inverses mostly in single precision:
+                               several times faster; no corrections */
+} plumb_root_method;
+
 typedef struct plumb_parameter_options {
     size_t size;                 /* set by plumb_parameter_options_init */
     int version;                 /* set by plumb_parameter_options_init */
@@ -359,11 +366,18 @@ typedef struct plumb_parameter_options {
     int root_failures;           /* Shampoo, SOAP: decompositions in a row that may fail, more
                                     damping and all, before NUMERICAL; until then the last good
                                     one serves; 3 */
-    int64_t block_size;          /* Shampoo, SOAP: larger dimensions are cut into equal pieces of
+    /* Shampoo: how roots are computed. RATIONAL: to a relative error of 6.5e-5 for eigenvalues
+     * above the largest times relative_damping; only without a correction of the roots. Default
+     * EIGEN. */
+    plumb_root_method root_method;
+    int64_t block_size;      /* Shampoo, SOAP: larger dimensions are cut into equal pieces of
                                     at most this, each block with an L and R of its own; 1024 */
-    plumb_grafting grafting;     /* Shampoo; default AdamW's */
-    int bias_correction;         /* Shampoo: 1 (default): averages are divided by the sum of
+    plumb_grafting grafting; /* Shampoo; default AdamW's */
+    int bias_correction;     /* Shampoo: 1 (default): averages are divided by the sum of
                                     their weights, as AdamW's are; 0: not */
+    double cost_seconds;     /* of one update of the whole parameter on one rank as measured,
+                                    for balancing owners; 0 (default): the library's own estimate.
+                                    No result depends on it */
 } plumb_parameter_options;
 
 /* Fills `options` with the defaults of `optimizer`. Local. Errors: ARGUMENT. */
@@ -536,8 +550,12 @@ typedef struct plumb_report {
     double unclipped;          /* share of the elements of Sophia's parameters whose update stayed
                                   within its clip; 1 without such */
     int64_t roots_failed;      /* decompositions of this step that failed at first, all owners */
-    int64_t exchange_bytes;    /* sent over all ranks, both legs, agreements not counted */
+    int64_t exchange_bytes;    /* sent, or read from another rank's memory, over all ranks, both
+                                 legs, agreements not counted */
     int64_t exchange_messages; /* the same in messages */
+    int64_t panel_bytes;       /* sent between owners of one matrix's row panels, all ranks: not
+                                  in exchange_bytes */
+    int64_t wire_bytes;        /* those of exchange_bytes that went from host to host */
     double first_leg_ratio;    /* bytes of the first leg over those of a step that sums only */
     double exchange_seconds;   /* longest over ranks: in plumb_reduce and in sending values, waits
                                   included */
@@ -546,6 +564,25 @@ typedef struct plumb_report {
                                  arrived or left before plumb_reduce was called; mean over ranks;
                                  1 if nothing crossed */
 } plumb_report;
+
+/* A stretch of a parameter and who owns it. */
+typedef struct plumb_placement {
+    int64_t parameter;    /* its id */
+    int64_t first, count; /* elements */
+    int64_t owner;        /* rank */
+    double seconds;       /* of its update and its way to the owner and back, as estimated */
+} plumb_placement;
+
+/*
+ * The plan: every stretch of every parameter, in order of parameters and elements, the same on all
+ * ranks. Fills list[0 .. capacity - 1] as far as there is something; *count is the number there
+ * are. `list` may be NULL if capacity is 0. A matrix that is updated in row panels (Muon with
+ * PLUMB_POLAR_FAST, rows >= cols, 2^20 elements and more) has a stretch for each panel. Owners are
+ * chosen by longest processing time first, from the seconds; the sum over an owner's stretches is
+ * its estimated work. Local, after the first plumb_begin_step. Errors: ARGUMENT, ORDER.
+ */
+plumb_status plumb_placements(const plumb *p, plumb_placement *list, int64_t capacity,
+                              int64_t *count);
 
 /*
  * Ends the step: delivers the gradients, averages, updates, and gives every rank the new values.
@@ -646,20 +683,15 @@ plumb_status plumb_polar_batch(plumb_polar_method method, int64_t count, int64_t
                                const float *matrices, float *polars,
                                const plumb_polar_options *options);
 
-typedef enum plumb_root_method {
-    PLUMB_ROOT_EIGEN = 0,   /* eigenvalues in double: the reference, and what corrections need */
-    PLUMB_ROOT_RATIONAL = 1 /* a sum of shifted inverses in single precision (Shampoo's roots
-                               several times faster); no corrections */
-} plumb_root_method;
-
 typedef struct plumb_inverse_root_options {
-    size_t size;                 /* sizeof(plumb_inverse_root_options) */
-    plumb_root_method method;    /* default EIGEN */
+    size_t size;              /* sizeof(plumb_inverse_root_options) */
+    plumb_root_method method; /* default EIGEN */
     double condition; /* RATIONAL: the largest ratio of eigenvalues, damping included, for which the
                          error is bounded, 1 to 1e10; 0: 1e4 */
     double tolerance; /* RATIONAL: relative error asked for of each eigenvalue, rounding apart: as
-                         many poles as that needs; 0: 5e-5 */
-    double damping;              /* added to every eigenvalue; default 0 */
+                         many poles as that needs; 1e-6 to 0.1; 0: 6.5e-5, which leaves 5e-5 in
+                         the Frobenius norm, rounding included */
+    double damping;   /* added to every eigenvalue; default 0 */
     double relative_damping;     /* the same times the largest eigenvalue; default 0 */
     plumb_correction correction; /* NONE, SECOND_ORDER, WISHART, JACKKNIFE, HALF_SAMPLE,
                                     PAPER_DIAGONAL */
@@ -674,8 +706,10 @@ typedef struct plumb_inverse_root_options {
  * differences, Higham 2008, chapter 3). `options` may be NULL. Every correction but WISHART needs
  * two samples, HALF_SAMPLE an even number. Where a JACKKNIFE or HALF_SAMPLE is not positive
  * definite the answer is that of SECOND_ORDER. Local, deterministic.
- * Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL (an eigenvalue that is not positive, damping
- * included). On failure result is untouched.
+ * Errors: ARGUMENT (RATIONAL: also what more than 16 poles would be needed for), NONFINITE, MEMORY,
+ * NUMERICAL (an eigenvalue that is not positive, damping included; RATIONAL does not see one
+ * between 0 and about the largest over -3 `condition`, and gives those below the largest over
+ * `condition` a bounded power). On failure result is untouched.
  */
 plumb_status plumb_inverse_root(int root, int64_t n, int64_t count, const double *samples,
                                 double *result, const plumb_inverse_root_options *options);

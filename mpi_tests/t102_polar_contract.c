@@ -18,8 +18,9 @@
 
 enum { ROWS = 37, COLS = 21, COUNT = ROWS * COLS };
 
-static const plumb_polar_method methods[] = {PLUMB_POLAR_SVD, PLUMB_POLAR_NEWTON_SCHULZ,
-                                             PLUMB_POLAR_POLAR_EXPRESS};
+static const plumb_polar_method methods[] = {
+    PLUMB_POLAR_SVD,  PLUMB_POLAR_NEWTON_SCHULZ, PLUMB_POLAR_POLAR_EXPRESS,
+    PLUMB_POLAR_FAST, PLUMB_POLAR_EXACT,         PLUMB_POLAR_NEWTON_SCHULZ_SYMMETRIC};
 enum { METHODS = sizeof methods / sizeof *methods };
 
 static int64_t allocations_before, bytes_before;
@@ -233,13 +234,25 @@ START_TEST(wrong_options)
     refuse_options(methods[_i], (plumb_polar_options){.size = size, .rank_tolerance = -1e-9});
     refuse_options(methods[_i], (plumb_polar_options){.size = size, .rank_tolerance = 1.0});
     refuse_options(methods[_i], (plumb_polar_options){.size = size, .rank_tolerance = NAN});
+    refuse_options(methods[_i], (plumb_polar_options){.size = size, .delta = -1e-2});
+    refuse_options(methods[_i], (plumb_polar_options){.size = size, .delta = 9e-5});
+    refuse_options(methods[_i], (plumb_polar_options){.size = size, .delta = 1.01});
+    refuse_options(methods[_i], (plumb_polar_options){.size = size, .delta = NAN});
+}
+END_TEST
+
+START_TEST(wrong_options_of_one_method)
+{
+    size_t size = sizeof(plumb_polar_options);
+    refuse_options(PLUMB_POLAR_FAST, (plumb_polar_options){.size = size, .steps = 17});
+    refuse_options(PLUMB_POLAR_EXACT, (plumb_polar_options){.size = size, .rank_tolerance = 9e-7});
 }
 END_TEST
 
 START_TEST(unknown_methods)
 {
-    refuse_options((plumb_polar_method)3, (plumb_polar_options){.size = 0});
-    refuse_shape((plumb_polar_method)3, ROWS, COLS, (float[COUNT]){0}, (float[COUNT]){0});
+    refuse_options((plumb_polar_method)6, (plumb_polar_options){.size = 0});
+    refuse_shape((plumb_polar_method)6, ROWS, COLS, (float[COUNT]){0}, (float[COUNT]){0});
     refuse_shape((plumb_polar_method)77, ROWS, COLS, (float[COUNT]){0}, (float[COUNT]){0});
 }
 END_TEST
@@ -247,14 +260,15 @@ END_TEST
 /* Options with zeros are the defaults: no options at all, or the defaults spelled out. */
 START_TEST(default_options)
 {
-    static const int steps[METHODS] = {0, 5, 6};
+    static const int steps[METHODS] = {0, 5, 6, 3, 0, 5};
+    static const double tolerance[METHODS] = {3e-8, 3e-8, 3e-8, 3e-8, 0, 3e-8};
     float matrix[COUNT];
     float expected[COUNT];
     float polar[COUNT];
     fill(matrix);
     plumb_polar_options zeros = {.size = sizeof zeros};
     plumb_polar_options spelled = {
-        .size = sizeof spelled, .steps = steps[_i], .rank_tolerance = 3e-8};
+        .size = sizeof spelled, .steps = steps[_i], .rank_tolerance = tolerance[_i], .delta = 1e-2};
     ck_assert(plumb_polar(methods[_i], ROWS, COLS, matrix, expected, NULL) == PLUMB_OK);
     ck_assert(plumb_polar(methods[_i], ROWS, COLS, matrix, polar, &zeros) == PLUMB_OK);
     ck_assert(same_bits(polar, expected));
@@ -280,6 +294,7 @@ int main(void)
     tcase_add_loop_test(tcase, wrong_options, 0, METHODS);
     tcase_add_loop_test(tcase, default_options, 0, METHODS);
     tcase_add_test(tcase, unknown_methods);
+    tcase_add_test(tcase, wrong_options_of_one_method);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
 }

@@ -70,8 +70,9 @@ lapack_int LAPACKE_dgesvd_work(int layout, char jobu, char jobvt, lapack_int m, 
     return info;
 }
 
-/* The calls of linalg that allocate, as one kind of function: method 3 and 4 are the helpers. */
-enum { CALLS = 5, FACTOR = 3, MULTIPLY = 4 };
+/* The calls of linalg that allocate, as one kind of function: the methods, then the helpers, then a
+ * batch of one and the forms that options choose. */
+enum { FACTOR = 6, MULTIPLY, BATCH_FAST, BATCH_EXACT, SMALL_DELTA, TOLERANCE, CALLS };
 
 static plumb_status call(int which, const float *matrix, const float *packed, float *result)
 {
@@ -80,6 +81,18 @@ static plumb_status call(int which, const float *matrix, const float *packed, fl
         return polar_factor_symmetric(ROWS, COLS, matrix, result);
     case MULTIPLY:
         return polar_multiply_symmetric(ROWS, COLS, matrix, packed, result);
+    case BATCH_FAST:
+        return plumb_polar_batch(PLUMB_POLAR_FAST, 1, ROWS, COLS, matrix, result, NULL);
+    case BATCH_EXACT:
+        return plumb_polar_batch(PLUMB_POLAR_EXACT, 1, ROWS, COLS, matrix, result, NULL);
+    case SMALL_DELTA:
+        return plumb_polar(
+            PLUMB_POLAR_FAST, ROWS, COLS, matrix, result,
+            &(plumb_polar_options){.size = sizeof(plumb_polar_options), .delta = 2e-4});
+    case TOLERANCE:
+        return plumb_polar(
+            PLUMB_POLAR_EXACT, ROWS, COLS, matrix, result,
+            &(plumb_polar_options){.size = sizeof(plumb_polar_options), .rank_tolerance = 1e-4});
     default:
         return plumb_polar((plumb_polar_method)which, ROWS, COLS, matrix, result, NULL);
     }

@@ -179,7 +179,7 @@ static void own_sums_begin(own_sums *o, int64_t total, int groups, int64_t first
     memset(o, 0, sizeof *o);
     ck_assert_int_eq(tree_build(total, groups, 1, &o->t), PLUMB_OK);
     o->parameter = (layout_parameter){0, ELEMENTS, 0, 0};
-    o->bucket = (layout_bucket){0, ELEMENTS, 0, 0, 0, by_group, 0};
+    o->bucket = (layout_bucket){.count = ELEMENTS, .by_group = by_group};
     o->layout = (layout){48, 1, 1, &o->parameter, &o->bucket};
     ck_assert_int_eq(partial_begin(&o->store, &o->layout, &o->t, first, count), PLUMB_OK);
 }
@@ -219,7 +219,7 @@ static void expect_maximal(const own_sums *o, float *const *leaves)
             bool inside = p->first >= o->store.first && p->last <= o->store.first + o->store.count;
             ck_assert(!inside || (one->by_group && p->group < 0));
         }
-        const float *sum = partial_node(&o->store, &o->bucket, node, NULL);
+        const float *sum = partial_node(&o->store, &o->bucket, node);
         for (int64_t e = 0; e < ELEMENTS; e++) {
             ck_assert(sum[e] == plain_sum(&o->t, node, leaves, e));
         }
@@ -276,7 +276,7 @@ START_TEST(slots_in_ascending_order)
             ck_assert_int_eq(partial_add(&o.store, 0, k, 1.0f, buffer, &finite), PLUMB_OK);
         }
         ck_assert_int_le(o.store.slot_count, 6);
-        const float *sum = partial_node(&o.store, &o.bucket, o.t.root, NULL);
+        const float *sum = partial_node(&o.store, &o.bucket, o.t.root);
         ck_assert(sum[3] == 31.0f * 16.0f + 32.0f * 3.0f);
         own_sums_end(&o);
     }

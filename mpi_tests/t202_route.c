@@ -26,7 +26,7 @@ static void machine_make(machine *m, int size, int nodes)
             m->position_of[rank] = place++;
         }
     }
-    m->order = (share_order){size, 0, nodes, m->position_of, m->rank_at};
+    m->order = (share_order){size, 0, nodes, m->position_of, m->rank_at, NULL, false};
 }
 
 typedef struct routes {

@@ -55,9 +55,12 @@ static const field parameter_fields[] = {
     {"relative_damping", offsetof(plumb_parameter_options, relative_damping), false, false, 1e-3},
     {"root_interval", offsetof(plumb_parameter_options, root_interval), true, false, 3},
     {"root_failures", offsetof(plumb_parameter_options, root_failures), true, false, 7},
+    {"root_method", offsetof(plumb_parameter_options, root_method), true, false,
+     PLUMB_ROOT_RATIONAL},
     {"block_size", offsetof(plumb_parameter_options, block_size), false, true, 64},
     {"grafting", offsetof(plumb_parameter_options, grafting), true, false, PLUMB_GRAFTING_SGD},
     {"bias_correction", offsetof(plumb_parameter_options, bias_correction), true, false, 0},
+    {"cost_seconds", offsetof(plumb_parameter_options, cost_seconds), false, false, 0.5},
 };
 enum {
     HANDLE_FIELDS = sizeof handle_fields / sizeof handle_fields[0],

@@ -69,9 +69,11 @@ static const field fields[] = {
     PARAMETER(relative_damping, FIELD_DOUBLE),
     PARAMETER(root_interval, FIELD_INT),
     PARAMETER(root_failures, FIELD_INT),
+    PARAMETER(root_method, FIELD_INT),
     PARAMETER(block_size, FIELD_INT64),
     PARAMETER(grafting, FIELD_INT),
     PARAMETER(bias_correction, FIELD_INT),
+    PARAMETER(cost_seconds, FIELD_DOUBLE),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };

@@ -156,7 +156,7 @@ START_TEST(cross_entropy_and_its_gradient)
     enum { ROWS = 3 };
     for (int n = 2; n < MOST; n++) {
         float logits[ROWS * MOST], gradient[ROWS * MOST];
-        unsigned char targets[ROWS] = {0, 1, (unsigned char)(n - 1)};
+        int32_t targets[ROWS] = {0, 1, n - 1};
         double losses[ROWS];
         for (int i = 0; i < ROWS * n; i++) {
             logits[i] = gradient[i] = 10.0f * test_value(7, (uint64_t)n, (uint64_t)i);

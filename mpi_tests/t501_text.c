@@ -50,11 +50,12 @@ START_TEST(windows_cover_the_last_tenth_once)
 {
     for (int64_t count = 1; count < 700; count += 3) {
         for (int64_t context = 2; context < 12; context++) {
-            text data = {malloc((size_t)count), count, count - count / 10};
+            text data = {
+                .bytes = malloc((size_t)count), .count = count, .training = count - count / 10};
             int predicted[100] = {0};
             int64_t windows = text_windows(&data, context);
             for (int64_t window = 0; window < windows; window++) {
-                int64_t first = text_window(&data, context, window) - data.bytes;
+                int64_t first = text_window(&data, context, window);
                 for (int64_t i = 1; i <= context; i++) {
                     predicted[first + i - data.training]++;
                 }
@@ -75,7 +76,7 @@ END_TEST
 
 START_TEST(counts_training_sequences)
 {
-    text data = {NULL, 100, 90};
+    text data = {.count = 100, .training = 90};
     ck_assert_int_eq(text_sequences(&data, 89), 1);
     ck_assert_int_eq(text_sequences(&data, 90), 0);
     ck_assert_int_eq(text_sequences(&data, 200), 0);
@@ -97,7 +98,7 @@ static void expect_refusal(const char *path, const char *reason)
 /* Bytes without any order, so that a few of them tell where they come from. */
 static text random_text(int64_t count)
 {
-    text data = {malloc((size_t)count), count, count - count / 10};
+    text data = {.bytes = malloc((size_t)count), .count = count, .training = count - count / 10};
     for (int64_t i = 0; i < count; i++) {
         data.bytes[i] = (unsigned char)random_bits(5, RANDOM_INITIAL_VALUES, 0, 0, (uint64_t)i);
     }
@@ -246,7 +247,7 @@ END_TEST
 START_TEST(refuses_short_texts)
 {
     char message[512] = "";
-    text data = {NULL, 1000, 900};
+    text data = {.count = 1000, .training = 900};
     ck_assert_int_eq(text_check(&data, "book", 99, message, sizeof message), 0);
     ck_assert_int_eq(text_check(&data, "book", 100, message, sizeof message), 1);
     ck_assert_ptr_nonnull(strstr(message, "book"));

@@ -117,15 +117,16 @@ START_TEST(noise_is_a_function_of_its_keys)
     enum { SEQUENCES = 3, ROWS = SEQUENCES * CONTEXT };
     pair p = make_noisy(SEQUENCES);
     const gpt *clean = (const gpt *)p.w[0], *noisy = (const gpt *)p.w[1];
-    unsigned char inputs[ROWS];
+    int32_t inputs[ROWS];
     double loss[2], weight, correct;
     ck_assert_int_eq(fixture_micro_batch(p.g[0], 2, 5), 0);
     ck_assert_int_eq(fixture_micro_batch(p.g[1], 2, 5), 0);
     ck_assert(!same_gradients(p.g[0], p.g[1]));
-    memcpy(inputs, noisy->state.inputs, ROWS);
+    memcpy(inputs, noisy->state.inputs, sizeof inputs);
     for (int row = 0; row < ROWS; row += CONTEXT) {
-        ck_assert_mem_ne(clean->state.inputs + row, inputs + row, CONTEXT);
-        ck_assert_mem_eq(inputs + row + 1, noisy->state.targets + row, CONTEXT - 1);
+        ck_assert_mem_ne(clean->state.inputs + row, inputs + row, CONTEXT * sizeof *inputs);
+        ck_assert_mem_eq(inputs + row + 1, noisy->state.targets + row,
+                         (CONTEXT - 1) * sizeof *inputs);
     }
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(p.w[i]->kind->held_out(p.w[i], 1, &loss[i], &weight, &correct), 0);
@@ -136,10 +137,10 @@ START_TEST(noise_is_a_function_of_its_keys)
     workload_sink interface = {&sink, sink_destination, sink_complete, sink_breathe};
     ck_assert_int_eq(p.w[1]->kind->curvature(p.w[1], 2, 5, &interface, &p.g[1]->result), 0);
     sink_free(&sink);
-    ck_assert_mem_eq(inputs, noisy->state.inputs, ROWS);
+    ck_assert_mem_eq(inputs, noisy->state.inputs, sizeof inputs);
     ck_assert_int_eq(fixture_micro_batch(p.g[1], 2, 4), 0);
     ck_assert_int_eq(fixture_micro_batch(p.g[1], 2, 5), 0);
-    ck_assert_mem_eq(inputs, noisy->state.inputs, ROWS);
+    ck_assert_mem_eq(inputs, noisy->state.inputs, sizeof inputs);
     release(&p);
 }
 END_TEST

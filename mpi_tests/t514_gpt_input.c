@@ -78,6 +78,21 @@ START_TEST(noise_out_of_range)
 }
 END_TEST
 
+START_TEST(vocabulary_out_of_range)
+{
+    fixture_text data = fixture_text_create(1000);
+    const int64_t wrong[] = {-1, 1, INT64_MIN, INT64_MAX, ((int64_t)1 << 20) + 1};
+    workload_options o = good(data.path);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        o.vocabulary = wrong[i];
+        expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--vocabulary", "range");
+    }
+    o.vocabulary = 255;
+    expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--vocabulary 255", "256 of a text");
+    fixture_text_remove(&data);
+}
+END_TEST
+
 START_TEST(width_not_divisible_by_heads)
 {
     fixture_text data = fixture_text_create(1000);
@@ -96,8 +111,8 @@ START_TEST(missing_and_short_texts)
     expect_refusal(WORKLOAD_WRONG_OPTIONS, &o, "--data", "missing");
     o = good("/tmp/plumb-no-such-file");
     expect_refusal(WORKLOAD_WRONG_DATA, &o, "/tmp/plumb-no-such-file", "No such file");
-    o = good("/tmp");
-    expect_refusal(WORKLOAD_WRONG_DATA, &o, "/tmp", "directory");
+    o = good("/sys");
+    expect_refusal(WORKLOAD_WRONG_DATA, &o, "/sys", "directory");
     o = good("/dev/null");
     expect_refusal(WORKLOAD_WRONG_DATA, &o, "/dev/null", "not a regular file");
     fixture_text data = fixture_text_create(49);
@@ -142,6 +157,7 @@ int main(void)
     Suite *suite = suite_create("gpt_input");
     test_add(suite, "options_out_of_range", options_out_of_range);
     test_add(suite, "noise_out_of_range", noise_out_of_range);
+    test_add(suite, "vocabulary_out_of_range", vocabulary_out_of_range);
     test_add(suite, "width_not_divisible_by_heads", width_not_divisible_by_heads);
     test_add(suite, "missing_and_short_texts", missing_and_short_texts);
     test_add(suite, "the_shortest_text", the_shortest_text);

@@ -106,14 +106,22 @@ START_TEST(labels_of_extreme_logits)
 }
 END_TEST
 
-static const unsigned char *inputs_of(const workload *w)
+static const int32_t *inputs_of(const workload *w)
 {
     return ((const gpt *)w)->state.inputs;
 }
 
-static const unsigned char *labels_of(const workload *w)
+static const int32_t *labels_of(const workload *w)
 {
     return ((const gpt *)w)->state.targets;
+}
+
+static const unsigned char *to_bytes(const int32_t *tokens, int count, unsigned char *bytes)
+{
+    for (int i = 0; i < count; i++) {
+        bytes[i] = (unsigned char)tokens[i];
+    }
+    return bytes;
 }
 
 static int run_curvature(gradient_sink *sink, int64_t step, int64_t micro_batch,
@@ -199,13 +207,14 @@ START_TEST(drawn_labels_follow_the_model)
     setting_make(&s, 700, 1, 8, CONTEXT, SEQUENCES);
     double expected[VOCABULARY] = {0}, found[VOCABULARY] = {0}, spread[VOCABULARY] = {0};
     double probabilities[CONTEXT * VOCABULARY], surprise = 0.0, variance = 0.0;
+    unsigned char bytes[CONTEXT];
     for (int step = 0; step < STEPS; step++) {
         workload_result result;
         double loss = 0.0;
         ck_assert_int_eq(run_curvature(&s.sink, step, 3, &result), 0);
         for (int row = 0; row < ROWS; row++) {
             if (row % CONTEXT == 0) {
-                predict(&s, inputs_of(s.w) + row, probabilities);
+                predict(&s, to_bytes(inputs_of(s.w) + row, CONTEXT, bytes), probabilities);
             }
             const double *p = probabilities + row % CONTEXT * VOCABULARY;
             double entropy = 0.0, squares = 0.0;
@@ -244,8 +253,10 @@ START_TEST(gradient_is_that_of_the_drawn_labels)
     ck_assert_ptr_null(result.norms);
     clear_gradients(s.truth);
     for (int row = 0; row < ROWS; row++) {
-        const unsigned char *bytes = inputs_of(s.w) + row / CONTEXT * CONTEXT;
-        add_prediction(s.truth, bytes, row % CONTEXT, labels_of(s.w)[row], 1.0 / ROWS);
+        unsigned char bytes[CONTEXT];
+        to_bytes(inputs_of(s.w) + row / CONTEXT * CONTEXT, CONTEXT, bytes);
+        add_prediction(s.truth, bytes, row % CONTEXT, (unsigned char)labels_of(s.w)[row],
+                       1.0 / ROWS);
     }
     for (int p = 0; p < s.w->parameter_count; p++) {
         double squares = 0.0, errors = 0.0;
@@ -399,7 +410,7 @@ START_TEST(bits_do_not_depend_on_what_came_before)
     ck_assert(!same(&t.sink, curvature.gradients));
     ck_assert_int_eq(run_curvature(&s.sink, 4, 1, &result), 0);
     ck_assert(same(&s.sink, curvature.gradients));
-    ck_assert_mem_eq(inputs_of(s.w), inputs_of(t.w), 22);
+    ck_assert_mem_eq(inputs_of(s.w), inputs_of(t.w), 22 * sizeof(int32_t));
     sink_free(&gradient);
     sink_free(&curvature);
     setting_free(&s);
@@ -413,21 +424,21 @@ START_TEST(labels_are_functions_of_their_keys)
     enum { CONTEXT = 12 };
     setting one, three;
     workload_result result;
-    unsigned char labels[4][CONTEXT];
+    int32_t labels[4][CONTEXT];
     setting_make(&one, 900, 1, 8, CONTEXT, 1);
     setting_make(&three, 900, 1, 8, CONTEXT, 3);
     ck_assert_int_eq(run_curvature(&one.sink, 6, 2, &result), 0);
     ck_assert_int_eq(run_curvature(&three.sink, 6, 2, &result), 0);
-    ck_assert_mem_eq(labels_of(one.w), labels_of(three.w), CONTEXT);
-    ck_assert_mem_ne(labels_of(three.w), labels_of(three.w) + CONTEXT, CONTEXT);
+    ck_assert_mem_eq(labels_of(one.w), labels_of(three.w), sizeof *labels);
+    ck_assert_mem_ne(labels_of(three.w), labels_of(three.w) + CONTEXT, sizeof *labels);
     /* Equal sequences everywhere, so that the keys alone make a difference. */
     memset(((gpt *)one.w)->data.bytes, 'a', 900);
     for (int key = 0; key < 4; key++) {
         one.w->options.seed = 17 + (uint64_t)(key == 3);
         ck_assert_int_eq(run_curvature(&one.sink, key == 1 ? 7 : 6, key == 2 ? 3 : 2, &result), 0);
-        memcpy(labels[key], labels_of(one.w), CONTEXT);
+        memcpy(labels[key], labels_of(one.w), sizeof *labels);
         for (int other = 0; other < key; other++) {
-            ck_assert_mem_ne(labels[key], labels[other], CONTEXT);
+            ck_assert_mem_ne(labels[key], labels[other], sizeof *labels);
         }
     }
     setting_free(&one);

@@ -39,11 +39,18 @@ ranks 1 "${step[@]}" --only goals --json
 expect_code 0 'bench step on one rank'
 [ "$(field "$work/out" exchange_bytes_ratio | sort -u)" = null ] || failed 'bytes on one rank'
 
-wrong 2 '--data is missing' 2 bench step
+# Without a text the model reads random bytes; progress goes to standard error.
+ranks 2 bench step --layers 1 --width 16 --heads 2 --context 8 --micro-batch-size 1 \
+    --micro-batches 4 --groups 4 --pairs 2 --only muon --progress always
+expect_code 0 'bench step without a text'
+grep -q '^step *6/6' "$work/err" || failed 'no progress on standard error'
+
 wrong 3 'cannot read the text' 2 bench step --data "$work/nothing"
 wrong 2 '--groups 3 and 4 must divide --micro-batches 8' 2 bench step --data "$work/text" --groups 3
 wrong 2 'micro-batches 4 is less than the 5 ranks' 5 "${step[@]}"
 wrong 2 "is none of all, goals" 2 bench step --data "$work/text" --only sgd
+wrong 2 "no bench 'stp'; did you mean step" 1 bench stp
+wrong 2 "no bench 'matrices'; there are gpt" 2 bench matrices --json
 ranks 2 bench step --help
 expect_code 0 'bench step --help'
 finish

@@ -3,8 +3,6 @@
  * to the plain optimizer, which runs in turns with the corrected one.
  */
 #include "app/bench_step.h"
-#include "app/blas_restart.h"
-#include "app/command.h"
 #include "app/update_options.h"
 
 #include <inttypes.h>
@@ -27,83 +25,24 @@ static const option entries[] = {
      .kind = OPTION_TEXT,
      .offset = AT(data),
      .unit = "PATH",
-     .initial_note = "must be given",
+     .initial_note = "random bytes",
      .help = "The text, any file."},
-    {.name = "layers",
-     .kind = OPTION_INTEGER,
-     .offset = AT(layers),
-     .unit = "N",
-     .initial = "4",
-     .lowest = 1,
-     .highest = 1000,
-     .help = "Transformer blocks."},
-    {.name = "width",
-     .kind = OPTION_INTEGER,
-     .offset = AT(width),
-     .unit = "N",
-     .initial = "128",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "Of the residual stream."},
-    {.name = "heads",
-     .kind = OPTION_INTEGER,
-     .offset = AT(heads),
-     .unit = "N",
-     .initial = "4",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "Attention heads; must divide the width."},
-    {.name = "context",
-     .kind = OPTION_INTEGER,
-     .offset = AT(context),
-     .unit = "TOKENS",
-     .initial = "128",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "Length of a sequence."},
-    {.name = "micro-batch-size",
-     .kind = OPTION_INTEGER,
-     .offset = AT(micro_batch_size),
-     .unit = "N",
-     .initial = "8",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "Sequences of a micro-batch."},
-    {.name = "micro-batches",
-     .kind = OPTION_INTEGER,
-     .offset = AT(micro_batches),
-     .unit = "K",
-     .initial = "8",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "Micro-batches of a step, over all ranks."},
-    {.name = "groups",
-     .kind = OPTION_INTEGER,
-     .offset = AT(groups),
-     .unit = "G",
-     .initial = "8",
-     .lowest = 1,
-     .highest = 65536,
-     .help = "Groups, but in the row that says 4; must divide K."},
-    {.name = "pairs",
-     .kind = OPTION_INTEGER,
-     .offset = AT(pairs),
-     .unit = "N",
-     .initial = "20",
-     .lowest = 1,
-     .highest = 1000000,
-     .help = "Pairs of a plain and a corrected step in every row, at least; whole intervals "
-             "between curvatures or roots."},
+    BENCH_MODEL(bench_step_options, "128", "128"),
+    BENCH_INTEGER(bench_step_options, "micro-batches", micro_batches, "K", "8", 1, 65536,
+                  "Micro-batches of a step, over all ranks."),
+    BENCH_INTEGER(bench_step_options, "groups", groups, "G", "8", 1, 65536,
+                  "Groups, but in the row that says 4; must divide K."),
+    BENCH_INTEGER(bench_step_options, "pairs", pairs, "N", "20", 1, 1000000,
+                  "Pairs of a plain and a corrected step in every row, at least; whole intervals "
+                  "between curvatures or roots."),
     {.name = "only",
      .kind = OPTION_CHOICE,
      .offset = AT(only),
      .initial = "all",
      .choices = only_words,
      .help = "Rows to measure: those with a goal, or an optimizer's."},
-    {.name = "json",
-     .kind = OPTION_FLAG,
-     .offset = AT(json),
-     .help = "Print JSON in place of the table."},
+    BENCH_PROGRESS(bench_step_options),
+    BENCH_JSON(bench_step_options),
 };
 
 enum { ENTRY_COUNT = sizeof entries / sizeof entries[0], MOST_ROWS = 32 };
@@ -111,7 +50,7 @@ enum { ENTRY_COUNT = sizeof entries / sizeof entries[0], MOST_ROWS = 32 };
 static const option_table table = {
     .options = entries,
     .count = ENTRY_COUNT,
-    .usage = "[mpirun -np P] plumb bench step --data PATH [options]",
+    .usage = "[mpirun -np P] plumb bench step [options]",
     .about =
         "Measures what corrections cost: whole training steps of the gpt workload, gradients,\n"
         "curvature, exchange and update, in turns with those of the plain optimizer. Ratios\n"
@@ -199,11 +138,6 @@ static void print_table(const bench_step_options *o, const bench_step_rows *rows
     }
 }
 
-static json_t *number_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *row_to_json(const bench_step_rows *rows, int row)
 {
     const bench_step_case *c = rows->cases[row];
@@ -216,7 +150,7 @@ static json_t *row_to_json(const bench_step_rows *rows, int row)
                   r->plain_seconds, "corrected_seconds", r->corrected_seconds, "ratio", r->ratio,
                   "ratio_lower_quartile", r->lower, "ratio_upper_quartile", r->upper,
                   "plain_exchange_bytes", r->plain_bytes, "corrected_exchange_bytes",
-                  r->corrected_bytes, "exchange_bytes_ratio", number_or_null(bytes_ratio(r)));
+                  r->corrected_bytes, "exchange_bytes_ratio", bench_number_json(bytes_ratio(r)));
     if (c->goal) {
         json_object_set_new(object, "ratio_goal", json_real(time_goal));
         json_object_set_new(object, "ratio_verdict", json_string(verdict(r->ratio, time_goal)));
@@ -236,18 +170,15 @@ static void print_json(const bench_step_options *o, const bench_step_rows *rows)
         json_array_append_new(array, row_to_json(rows, i));
     }
     double plain = plain_bytes_ratio(rows);
-    json_t *object = json_pack(
+    bench_print_json(json_pack(
         "{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:s, s:o}", "bench", "step",
         "ranks", rows->ranks, "layers", (json_int_t)o->layers, "width", (json_int_t)o->width,
         "heads", (json_int_t)o->heads, "context", (json_int_t)o->context, "micro_batches",
         (json_int_t)o->micro_batches, "micro_batch_size", (json_int_t)o->micro_batch_size,
         "parameters", (json_int_t)rows->elements, "plain_exchange_bytes_over_ring",
-        number_or_null(plain), "plain_exchange_bytes_goal", plain_bytes_goal,
+        bench_number_json(plain), "plain_exchange_bytes_goal", plain_bytes_goal,
         "plain_exchange_bytes_verdict",
-        isnan(plain) ? "not measured" : verdict(plain, plain_bytes_goal), "rows", array);
-    json_dumpf(object, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(object);
+        isnan(plain) ? "not measured" : verdict(plain, plain_bytes_goal), "rows", array));
 }
 
 static bool wanted(const bench_step_options *o, const bench_step_case *c)
@@ -256,11 +187,25 @@ static bool wanted(const bench_step_options *o, const bench_step_case *c)
            strcmp(only_words[o->only], update_optimizer_name(c->optimizer)) == 0;
 }
 
-static void measure(const ranks *r, const bench_step_options *o, failure *f)
+static void measure(const ranks *r, const void *options, failure *f)
 {
+    const bench_step_options *o = options;
     bench_step_pair *pair = NULL;
     bench_step_rows rows = {.ranks = r->count};
-    bench_step_pair_create(r, o, &pair, f);
+    if (o->micro_batches < r->count) {
+        failure_set(f, EXIT_USAGE,
+                    "--micro-batches %" PRId64 " is less than the %d ranks: every rank needs "
+                    "at least one",
+                    o->micro_batches, r->count);
+        return;
+    }
+    int64_t pairs = 0;
+    for (int i = 0; i < bench_step_case_count; i++) {
+        pairs += wanted(o, &bench_step_cases[i]) ? bench_step_pairs(o, &bench_step_cases[i]) : 0;
+    }
+    if (bench_step_pair_create(r, o, &pair, f) == EXIT_OK) {
+        bench_step_start(pair, pairs);
+    }
     for (int i = 0; i < bench_step_case_count; i++) {
         const bench_step_case *c = &bench_step_cases[i];
         if (f->code == EXIT_OK && wanted(o, c)) {
@@ -275,11 +220,9 @@ static void measure(const ranks *r, const bench_step_options *o, failure *f)
     bench_step_pair_destroy(&pair);
 }
 
-static int check(const bench_step_options *o, failure *f)
+static int check(const void *options, failure *f)
 {
-    if (o->data == NULL) {
-        return failure_set(f, EXIT_USAGE, "--data is missing: the text file to train on");
-    }
+    const bench_step_options *o = options;
     if (o->micro_batches % o->groups != 0 || o->micro_batches % 4 != 0) {
         return failure_set(f, EXIT_USAGE,
                            "--groups %" PRId64 " and 4 must divide --micro-batches %" PRId64,
@@ -290,34 +233,7 @@ static int check(const bench_step_options *o, failure *f)
 
 int bench_step_command(int argc, char **argv, char **all_arguments)
 {
-    failure f = {0, ""};
     bench_step_options options;
-    bool given[ENTRY_COUNT] = {false};
-    bool help = false;
-    options_set_defaults(&table, &options);
-    options_parse(&table, &options, given, argc, argv, &help, &f);
-    if (f.code == EXIT_OK && help) {
-        FILE *stream = command_help_stream();
-        if (stream != NULL) {
-            options_help(&table, stream);
-        }
-        return EXIT_OK;
-    }
-    if (f.code == EXIT_OK && check(&options, &f) == EXIT_OK) {
-        blas_prepare(1, all_arguments);
-    }
-    char *text = options_text(&table, "bench step", &options);
-    ranks r;
-    if (ranks_start(&r, text, &f) == EXIT_OK) {
-        if (options.micro_batches < r.count) {
-            failure_set(&f, EXIT_USAGE,
-                        "--micro-batches %" PRId64 " is less than the %d ranks: every rank needs "
-                        "at least one",
-                        options.micro_batches, r.count);
-        } else {
-            measure(&r, &options, &f);
-        }
-    }
-    free(text);
-    return ranks_finish(&r, &f);
+    const command_task task = {"bench step", &table, &options, check, measure};
+    return command_run(&task, argc, argv, all_arguments);
 }

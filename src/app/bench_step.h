@@ -5,13 +5,14 @@
 #ifndef APP_BENCH_STEP_H
 #define APP_BENCH_STEP_H
 
-#include "app/ranks.h"
+#include "app/bench.h"
 #include "workload/workload.h"
 
 typedef struct bench_step_options {
     const char *data;
     int64_t layers, width, heads, context, micro_batch_size, micro_batches;
     int64_t groups, pairs;
+    int progress;
     int only; /* 0: all rows, 1: those with a goal, else an optimizer */
     bool json;
 } bench_step_options;
@@ -53,9 +54,10 @@ int bench_step_pair_create(const ranks *r, const bench_step_options *o, bench_st
 int bench_step_measure(bench_step_pair *pair, const bench_step_case *c, bench_step_result *result,
                        failure *f);
 int64_t bench_step_elements(const bench_step_pair *pair); /* of all parameters */
-void bench_step_pair_destroy(bench_step_pair **pair);
 
-/* `plumb bench step`. argv[0] is the first argument after "step". */
-int bench_step_command(int argc, char **argv, char **all_arguments);
+/* Pairs of steps that a row takes; how many all rows take, before the first: for the progress. */
+int64_t bench_step_pairs(const bench_step_options *o, const bench_step_case *c);
+void bench_step_start(bench_step_pair *pair, int64_t pairs);
+void bench_step_pair_destroy(bench_step_pair **pair);
 
 #endif

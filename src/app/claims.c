@@ -6,7 +6,6 @@
  * are the unit's alone, all ranks get all of them, and they are added in the order of units: the
  * table is the same to the last bit for every number of ranks.
  */
-#include "app/blas_restart.h"
 #include "app/claims_subject.h"
 #include "app/command.h"
 #include "app/options.h"
@@ -213,9 +212,10 @@ static void print(const claims_options *o, const claims_table *result)
     json_decref(object);
 }
 
-static void measure(const ranks *r, const claims_options *o, failure *f)
+static void measure(const ranks *r, const void *options, failure *f)
 {
     enum { MOST_SUBJECTS = 16 };
+    const claims_options *o = options;
     double *sums[MOST_SUBJECTS] = {NULL};
     claims_work work = {.options = o, .ranks = r, .start = MPI_Wtime()};
     int64_t mine = (count_units(o) + r->count - 1 - r->rank) / r->count;
@@ -245,8 +245,9 @@ static void measure(const ranks *r, const claims_options *o, failure *f)
     }
 }
 
-static int check(const claims_options *o, failure *f)
+static int check(const void *options, failure *f)
 {
+    const claims_options *o = options;
     if (o->topic == NULL) {
         return failure_set(f, EXIT_USAGE, "which claims? plumb claims correction");
     }
@@ -259,27 +260,7 @@ static int check(const claims_options *o, failure *f)
 
 int claims_command(int argc, char **argv)
 {
-    failure f = {0, ""};
     claims_options options;
-    bool given[ENTRY_COUNT] = {false};
-    bool help = false;
-    options_set_defaults(&table, &options);
-    options_parse(&table, &options, given, argc - 2, argv + 2, &help, &f);
-    if (f.code == EXIT_OK && help) {
-        FILE *stream = command_help_stream();
-        if (stream != NULL) {
-            options_help(&table, stream);
-        }
-        return EXIT_OK;
-    }
-    if (f.code == EXIT_OK && check(&options, &f) == EXIT_OK) {
-        blas_prepare(1, argv);
-    }
-    char *text = options_text(&table, "claims", &options);
-    ranks r;
-    if (ranks_start(&r, text, &f) == EXIT_OK) {
-        measure(&r, &options, &f);
-    }
-    free(text);
-    return ranks_finish(&r, &f);
+    const command_task task = {"claims", &table, &options, check, measure};
+    return command_run(&task, argc - 2, argv + 2, argv);
 }

@@ -9,7 +9,7 @@
 const char *const failure_exit_codes =
     "Exit codes, the same on all ranks:\n"
     "  0    done\n"
-    "  1    plumb claims: done, and a goal was missed\n"
+    "  1    plumb claims, plumb bench: done, and a goal was missed\n"
     "  2    usage: unknown option, value out of range, options that differ between ranks\n"
     "  3    data or files: missing, unreadable, too short; run directory exists; full disk\n"
     "  4    NaN or Inf in a gradient or a loss, and --on-nonfinite is stop\n"

@@ -5,7 +5,7 @@
  * Exit codes of build/plumb, on all ranks the same:
  *
  *     0    done
- *     1    plumb claims: done, and a goal was missed
+ *     1    plumb claims, plumb bench: done, and a goal was missed
  *     2    usage: an unknown option, a value out of range, options that contradict each other or
  *          differ between ranks
  *     3    data or files: missing, unreadable, too short; the run directory exists; a full disk

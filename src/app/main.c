@@ -21,6 +21,7 @@ static const command commands[] = {
     {"info", "show build, BLAS kernel, MPI, pinning, and warnings", info_command},
     {"bench", "measure engines against what they stand on", bench_command},
     {"claims", "measure what the corrections do against what theory predicts", claims_command},
+    {"plan", "predict a step's seconds by phase for 1 to 100,000 ranks", plan_command},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

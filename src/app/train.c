@@ -40,6 +40,8 @@ static void create_workload(training *t)
     const train_options *o = t->options;
     char message[512] = "";
     workload_options options = {.data = o->data,
+                                .held_out_data = o->held_out_data,
+                                .vocabulary = o->vocabulary,
                                 .layers = o->layers,
                                 .width = o->width,
                                 .heads = o->heads,

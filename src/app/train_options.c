@@ -2,6 +2,7 @@
  * The options of `plumb train` and what they mean together; see train_options.h.
  */
 #include "app/train_options.h"
+#include "workload/token_shards.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -105,10 +106,37 @@ static int decide_average(train_options *o, failure *f)
                              "--average-weights '%s' is none of none, ema:BETA, tail:N", text);
 }
 
-static int check_model(const train_options *o, failure *f)
+/* What belongs to the other model, or to the other kind of data. */
+static int check_data(const train_options *o, failure *f)
 {
     if (o->data == NULL) {
         return failure_set(f, EXIT_USAGE, "--data is missing: the text file to train on");
+    }
+    if (o->model == MODEL_MLP) {
+        const char *name = o->held_out_data != NULL ? "held-out-data"
+                           : o->vocabulary > 0      ? "vocabulary"
+                                                    : NULL;
+        return name != NULL ? failure_set(f, EXIT_USAGE, "--%s is of --model gpt alone", name)
+                            : EXIT_OK;
+    }
+    if (!token_shards_named(o->data)) {
+        return EXIT_OK;
+    }
+    if (o->noise > 0) {
+        return failure_set(f, EXIT_USAGE, "--noise is of text: token shards have none");
+    }
+    if (o->generate > 0) {
+        return failure_set(f, EXIT_USAGE,
+                           "--generate is of text: token shards do not tell what text their tokens "
+                           "stand for");
+    }
+    return EXIT_OK;
+}
+
+static int check_model(const train_options *o, failure *f)
+{
+    if (check_data(o, f) != EXIT_OK) {
+        return f->code;
     }
     if (o->model == MODEL_GPT && o->width % o->heads != 0) {
         return failure_set(f, EXIT_USAGE,

@@ -16,8 +16,9 @@ typedef enum train_curvature {
 
 /* Choices are indices into their lists, in the order of the enums of plumb.h where it has one. */
 typedef struct train_options {
-    int model; /* train_model */
-    const char *data;
+    int model;                        /* train_model */
+    const char *data, *held_out_data; /* held_out_data NULL: part of data */
+    int64_t vocabulary;               /* 0: by the data */
     int64_t layers, width, heads, context;
     double noise;
     update_options update;
@@ -45,7 +46,7 @@ typedef struct train_options {
 } train_options;
 
 /* Entries of the table, which stands in train_table.c. */
-enum { TRAIN_ENTRY_COUNT = 60 };
+enum { TRAIN_ENTRY_COUNT = 65 };
 
 const option_table *train_option_table(void);
 

@@ -23,13 +23,32 @@ static const option model_entries[] = {
      .offset = AT(model),
      .initial = "gpt",
      .choices = models,
-     .help = "What is trained: a byte-level GPT on a text file, or a perceptron on images."},
+     .help = "What is trained: a GPT on the bytes of a text or on token shards, or a perceptron on "
+             "images."},
     {.name = "data",
      .kind = OPTION_TEXT,
      .offset = AT(data),
      .unit = "PATH",
      .initial_note = "gpt: must be given; mlp: /usr/share/datasets/fashion-mnist",
-     .help = "gpt: any file, its last tenth is held out; mlp: the folder of IDX files."},
+     .help = "gpt: any file, whose bytes are the tokens; or token shards as llm.c has them: one "
+             "FILE.bin, a folder of them, or a quoted pattern. Their last tenth is held out. mlp: "
+             "the folder of IDX files."},
+    {.name = "held-out-data",
+     .kind = OPTION_TEXT,
+     .offset = AT(held_out_data),
+     .unit = "PATH",
+     .initial_note = "the last tenth of --data",
+     .help = "gpt: text or shards that are held out; --data is then for training as a whole."},
+    {.name = "vocabulary",
+     .kind = OPTION_INTEGER,
+     .offset = AT(vocabulary),
+     .unit = "N",
+     .initial = "0",
+     .initial_note = "0: a text's 256; for shards what their largest token needs, next multiple of "
+                     "128, which takes reading all of them",
+     .lowest = 0,
+     .highest = 1048576,
+     .help = "gpt: tokens are below N, 50257 for GPT-2's."},
     {.name = "layers",
      .kind = OPTION_INTEGER,
      .offset = AT(layers),
@@ -61,7 +80,7 @@ static const option model_entries[] = {
      .initial_note = "256",
      .lowest = 1,
      .highest = 1048576,
-     .help = "gpt: length of a sequence, in bytes of text."},
+     .help = "gpt: length of a sequence; a text's tokens are its bytes."},
     {.name = "noise",
      .kind = OPTION_REAL,
      .offset = AT(noise),
@@ -69,7 +88,8 @@ static const option model_entries[] = {
      .initial = "0",
      .lowest = 0,
      .highest = 1,
-     .help = "gpt: that share of the training sequences has 20-40 % of its 64-byte blocks replaced "
+     .help = "gpt on text: that share of the training sequences has 20-40 % of its 64-byte blocks "
+             "replaced "
              "from elsewhere in the text; held-out text stays clean."},
 };
 
@@ -214,7 +234,7 @@ static const option run_entries[] = {
      .initial = "0",
      .lowest = 0,
      .highest = 1e6,
-     .help = "gpt: text to generate at the end."},
+     .help = "gpt on text: what to generate at the end."},
     {.name = "prompt",
      .kind = OPTION_TEXT,
      .offset = AT(prompt),

@@ -123,6 +123,9 @@ static const struct {
 int update_options_check_given(const update_options *o, const option_table *table,
                                const bool *given, failure *f)
 {
+    if (given[option_index(table, "polar-delta")] && o->polar != PLUMB_POLAR_FAST) {
+        return failure_set(f, EXIT_USAGE, "--polar-delta is of --polar fast alone");
+    }
     for (size_t i = 0; i < sizeof own_options / sizeof own_options[0]; i++) {
         bool used = (own_options[i].optimizers >> o->optimizer & 1U) != 0;
         if (given[option_index(table, own_options[i].name)] && !used) {
@@ -230,6 +233,8 @@ void update_options_handle(const update_options *o, plumb_options *options)
     options->owners = (plumb_owners)o->owners;
     options->exchange = (plumb_exchange)o->exchange;
     options->clip_norm = o->clip_norm;
+    options->shared_memory = o->shared_memory;
+    options->spread_panels = o->spread_panels;
 }
 
 /*
@@ -281,6 +286,7 @@ void update_options_parameter(const update_options *o, bool matrix,
     plumb_optimizer optimizer = aside ? PLUMB_OPTIMIZER_ADAMW : (plumb_optimizer)o->optimizer;
     plumb_parameter_options_init(options, sizeof *options, optimizer);
     options->polar = (plumb_polar_method)o->polar;
+    options->polar_delta = o->polar_delta;
     options->beta2 = o->beta2;
     options->epsilon = o->epsilon;
     options->weight_decay = o->weight_decay;

@@ -13,6 +13,7 @@ typedef struct update_options {
     int optimizer; /* plumb_optimizer */
     int pipeline;  /* plumb_pipeline */
     int polar;     /* plumb_polar_method */
+    double polar_delta;
     double learning_rate, adamw_learning_rate;
     double beta1, beta2, epsilon, weight_decay;
     int nesterov; /* 0 no, 1 yes */
@@ -25,11 +26,12 @@ typedef struct update_options {
     int64_t curvature_interval;
     double exponent, damping, relative_damping; /* from here on: Shampoo's, some SOAP's too */
     int64_t root_interval, root_failures, block_size;
-    int grafting;        /* plumb_grafting */
-    int bias_correction; /* 0 no, 1 yes */
-    int64_t groups;      /* 0: the subcommand's own default */
-    int owners;          /* plumb_owners */
-    int exchange;        /* plumb_exchange */
+    int grafting;                     /* plumb_grafting */
+    int bias_correction;              /* 0 no, 1 yes */
+    int64_t groups;                   /* 0: the subcommand's own default */
+    int owners;                       /* plumb_owners */
+    int exchange;                     /* plumb_exchange */
+    int shared_memory, spread_panels; /* 0 off, 1 on */
 } update_options;
 
 /* Parts of the table, each but the last under a heading of its own. */
@@ -42,7 +44,7 @@ typedef enum update_section {
 } update_section;
 
 /* Entries of all sections together. */
-enum { UPDATE_ENTRY_COUNT = 30 };
+enum { UPDATE_ENTRY_COUNT = 33 };
 
 /*
  * Copies the table entries of a section to `entries`, for an update_options at `offset` of the

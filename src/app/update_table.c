@@ -18,11 +18,13 @@ static const char *const pipelines[] = {"average-then-orthogonalise",
                                         "orthogonalised-with-norm",
                                         "orthogonalised-with-factor",
                                         NULL};
-static const char *const polars[] = {"svd", "newton-schulz", "polar-express", NULL};
+static const char *const polars[] = {
+    "svd", "newton-schulz", "polar-express", "fast", "exact", "newton-schulz-symmetric", NULL};
 static const char *const graftings[] = {"none", "adamw", "sgd", NULL};
 static const char *const owner_maps[] = {"rank0", "sharded", NULL};
 static const char *const exchanges[] = {"transposed", "allreduce", NULL};
 static const char *const no_yes[] = {"no", "yes", NULL};
+static const char *const off_on[] = {"off", "on", NULL};
 
 #define AT(member) offsetof(update_options, member)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -49,7 +51,18 @@ static const option optimizer_entries[] = {
      .offset = AT(polar),
      .initial = "newton-schulz",
      .choices = polars,
-     .help = "How polar factors are computed."},
+     .unit = "NAME",
+     .help = "How polar factors are computed, one of"},
+    {.name = "polar-delta",
+     .kind = OPTION_REAL,
+     .offset = AT(polar_delta),
+     .unit = "X",
+     .initial = "0",
+     .initial_note = "0: 0.01",
+     .highest = 1,
+     .bound = "polar_delta",
+     .help = "--polar fast: singular values much below X times the largest stay small, those above "
+             "become 1."},
     {.name = "learning-rate",
      .kind = OPTION_REAL,
      .offset = AT(learning_rate),
@@ -290,6 +303,20 @@ static const option exchange_entries[] = {
      .initial = "transposed",
      .choices = exchanges,
      .help = "allreduce: MPI_Allreduce of the mean, whose bits depend on the number of ranks."},
+    {.name = "shared-memory",
+     .kind = OPTION_CHOICE,
+     .offset = AT(shared_memory),
+     .initial = "on",
+     .choices = off_on,
+     .help = "Ranks of one node read each other's sums and values in a shared window; off: by "
+             "messages. Changes no bit."},
+    {.name = "spread-panels",
+     .kind = OPTION_CHOICE,
+     .offset = AT(spread_panels),
+     .initial = "on",
+     .choices = off_on,
+     .help = "The row panels of a large matrix may have different owners; off: one owner has them "
+             "all. Changes no bit."},
 };
 
 /* In the order of update_section. */

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "correct/matrix_root.h"
 #include "correct/resample.h"
+#include "linalg/rational_root.h"
 #include "linalg/spectrum.h"
 
 typedef struct inverse_root {
@@ -41,8 +42,34 @@ static bool is_damping(double value)
     return value >= 0.0 && isfinite(value);
 }
 
+/* False for NaN. */
+static bool is_between(double value, double lowest, double highest)
+{
+    return value >= lowest && value <= highest;
+}
+
+static plumb_status check_method(const plumb_inverse_root_options *options)
+{
+    REQUIRE(options->method == PLUMB_ROOT_EIGEN || options->method == PLUMB_ROOT_RATIONAL,
+            PLUMB_ERROR_ARGUMENT, "there is no method %d of an inverse root", (int)options->method);
+    REQUIRE(options->condition == 0.0 ||
+                is_between(options->condition, 1.0, RATIONAL_ROOT_MOST_CONDITION),
+            PLUMB_ERROR_ARGUMENT, "condition is %g: it must be 0 or in [1, %g]", options->condition,
+            RATIONAL_ROOT_MOST_CONDITION);
+    REQUIRE(options->tolerance == 0.0 ||
+                is_between(options->tolerance, RATIONAL_ROOT_LEAST_TOLERANCE,
+                           RATIONAL_ROOT_MOST_TOLERANCE),
+            PLUMB_ERROR_ARGUMENT, "tolerance is %g: it must be 0 or in [%g, %g]",
+            options->tolerance, RATIONAL_ROOT_LEAST_TOLERANCE, RATIONAL_ROOT_MOST_TOLERANCE);
+    REQUIRE(options->method == PLUMB_ROOT_EIGEN || options->correction == PLUMB_CORRECTION_NONE,
+            PLUMB_ERROR_ARGUMENT,
+            "corrections need eigenvalues: the rational method has none of them");
+    return PLUMB_OK;
+}
+
 static plumb_status check_options(const plumb_inverse_root_options *options)
 {
+    PROPAGATE(check_method(options));
     REQUIRE(is_damping(options->damping), PLUMB_ERROR_ARGUMENT,
             "damping is %g: it must be at least 0 and finite", options->damping);
     REQUIRE(is_damping(options->relative_damping), PLUMB_ERROR_ARGUMENT,
@@ -191,7 +218,7 @@ static plumb_status deliver(const inverse_root *work, double *result)
     return PLUMB_OK;
 }
 
-static plumb_status run(int root, inverse_root *work, double *result)
+static plumb_status run_eigen(int root, inverse_root *work, double *result)
 {
     int64_t n = work->samples.n;
     PROPAGATE(matrix_root_create(n, root, &work->m));
@@ -202,6 +229,35 @@ static plumb_status run(int root, inverse_root *work, double *result)
     PROPAGATE(memory_allocate(3 * n, sizeof(double), &work->moments));
     PROPAGATE(solve(work));
     return deliver(work, result);
+}
+
+/* A single sample is its own mean: time counts here. */
+static plumb_status run_rational(int root, inverse_root *work, double *result)
+{
+    const plumb_inverse_root_options *o = &work->options;
+    const resample_samples *s = &work->samples;
+    rational_root_form form = {
+        .root = root,
+        .damping = o->damping,
+        .relative_damping = o->relative_damping,
+        .condition = o->condition > 0.0 ? o->condition : RATIONAL_ROOT_DEFAULT_CONDITION,
+        .tolerance = o->tolerance > 0.0 ? o->tolerance : RATIONAL_ROOT_DEFAULT_TOLERANCE};
+    PROPAGATE(rational_root_check_side(s->n));
+    PROPAGATE(check_samples(s));
+    if (s->count == 1) {
+        return rational_root(&form, s->n, s->values, result);
+    }
+    PROPAGATE(memory_allocate(s->n * s->n, sizeof(double), &work->mean));
+    resample_mean(s, 0, s->count, work->mean);
+    REQUIRE(isfinite(spectrum_largest(s->n, work->mean)), PLUMB_ERROR_NONFINITE,
+            "the mean of the samples of an inverse root is beyond the range of doubles");
+    return rational_root(&form, s->n, work->mean, result);
+}
+
+static plumb_status run(int root, inverse_root *work, double *result)
+{
+    return work->options.method == PLUMB_ROOT_RATIONAL ? run_rational(root, work, result)
+                                                       : run_eigen(root, work, result);
 }
 
 plumb_status plumb_inverse_root(int root, int64_t n, int64_t count, const double *samples,

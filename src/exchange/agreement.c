@@ -52,11 +52,20 @@ static plumb_status name_difference(MPI_Comm communicator, int rank, const char 
 plumb_status agreement_equal(MPI_Comm communicator, plumb_status mine, const char *what,
                              double value)
 {
+    double nothing = 0.0;
+    return agreement_equal_largest(communicator, mine, what, value, &nothing);
+}
+
+plumb_status agreement_equal_largest(MPI_Comm communicator, plumb_status mine, const char *what,
+                                     double value, double *largest)
+{
     int rank;
     TRANSPORT(MPI_Comm_rank(communicator, &rank));
-    double bring[3] = {mine == PLUMB_OK ? (double)INT_MAX : rank, value, -value};
-    double least[3];
-    TRANSPORT(MPI_Allreduce(bring, least, 3, MPI_DOUBLE, MPI_MIN, communicator));
+    double bring[] = {mine == PLUMB_OK ? (double)INT_MAX : rank, value, -value, -*largest};
+    double least[sizeof bring / sizeof *bring];
+    TRANSPORT(MPI_Allreduce(bring, least, sizeof bring / sizeof *bring, MPI_DOUBLE, MPI_MIN,
+                            communicator));
+    *largest = -least[3];
     if (least[0] < (double)INT_MAX) {
         return spread_failure(communicator, (int)least[0], mine);
     }

@@ -19,6 +19,10 @@ plumb_status agreement_verdict(MPI_Comm communicator, plumb_status mine);
 plumb_status agreement_equal(MPI_Comm communicator, plumb_status mine, const char *what,
                              double value);
 
+/* The same, and *largest becomes the largest over the ranks. */
+plumb_status agreement_equal_largest(MPI_Comm communicator, plumb_status mine, const char *what,
+                                     double value, double *largest);
+
 /*
  * The same text on every rank; lines are "field = value". MISMATCH names the lowest rank that
  * differs from rank 0, and both versions of the first line that differs. Collective. MEMORY, MPI.

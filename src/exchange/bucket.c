@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "exchange/fault.h"
+#include "exchange/forming.h"
 #include "exchange/transport.h"
 
 enum { HOPS = 2 };
@@ -16,22 +18,10 @@ static int tag_of(int64_t index, int hop)
     return (int)(index * HOPS + hop);
 }
 
-/* True if groups travel as a pipeline's streams with a tail, not as their sums. */
-static bool is_encoded(const layout_bucket *b)
-{
-    return b->tail > 0;
-}
-
-/* True if the owner keeps every group's sum until the next step. */
-static bool keeps_groups(const layout_bucket *b)
-{
-    return b->by_group && !is_encoded(b);
-}
-
 /* Floats of a part's message: where groups are encoded its weight rides along. */
 static int64_t part_floats(const layout_bucket *b)
 {
-    return b->count + (is_encoded(b) ? BUCKET_WEIGHT_FLOATS : 0);
+    return b->count + (forming_is_encoded(b) ? BUCKET_WEIGHT_FLOATS : 0);
 }
 
 static int64_t piece_floats(const layout_bucket *b)
@@ -53,7 +43,7 @@ static void remember(bucket_desk *desk, plumb_status status)
     }
 }
 
-/* A part needs memory where it arrives, and where it leaves with a weight behind it. */
+/* A part needs memory where it arrives, and where it leaves and no rank has it as it must be. */
 static plumb_status prepare_parts(const bucket_desk *desk, const layout_bucket *b,
                                   bucket_state *state)
 {
@@ -62,21 +52,17 @@ static plumb_status prepare_parts(const bucket_desk *desk, const layout_bucket *
     for (int i = 0; i < r->part_count; i++) {
         bool arrives = r->parts[i].holder == desk->order->rank;
         bool own = r->parts[i].source == desk->order->rank;
-        bool several = b->last_parameter > b->first_parameter;
-        if ((arrives && !own) || (own && !arrives && (is_encoded(b) || several))) {
+        if (arrives != own && (arrives || !forming_is_direct(desk, b, r->parts[i].node))) {
             PROPAGATE(memory_zeroed(part_floats(b), sizeof(float), &state->parts[i]));
         }
     }
     return PLUMB_OK;
 }
 
-/* True if the piece is formed in one slot, which may be sent as it is. */
-static bool is_direct(const bucket_desk *desk, const layout_bucket *b, int node)
+/* An owner that only sums forms no pieces of its own. */
+static bool needs_pieces(const bucket_desk *desk, const layout_bucket *b)
 {
-    const tree_node *n = &desk->tree->nodes[node];
-    bool mine =
-        n->first >= desk->store->first && n->last <= desk->store->first + desk->store->count;
-    return mine && !is_encoded(b) && b->first_parameter == b->last_parameter;
+    return b->by_group || !is_owner(desk, b);
 }
 
 static plumb_status prepare_pieces(const bucket_desk *desk, const layout_bucket *b,
@@ -87,7 +73,8 @@ static plumb_status prepare_pieces(const bucket_desk *desk, const layout_bucket 
     PROPAGATE(memory_zeroed(r->piece_count, sizeof *state->formed, &state->formed));
     for (int i = 0; i < r->piece_count; i++) {
         bool own = r->pieces[i].source == desk->order->rank;
-        if (own ? !is_direct(desk, b, r->pieces[i].node) : keeps_groups(b)) {
+        bool formed = needs_pieces(desk, b) && !forming_is_direct(desk, b, r->pieces[i].node);
+        if (own ? formed : forming_keeps_groups(b)) {
             PROPAGATE(memory_zeroed(piece_floats(b), sizeof(float), &state->pieces[i]));
         }
     }
@@ -101,10 +88,22 @@ plumb_status bucket_prepare(const bucket_desk *desk, int64_t index, const route 
     *state = (bucket_state){.route = r, .lane = -1};
     PROPAGATE(prepare_parts(desk, b, state));
     PROPAGATE(prepare_pieces(desk, b, state));
-    if (is_owner(desk, b)) {
-        PROPAGATE(memory_zeroed(b->count, sizeof *state->sum, &state->sum));
+    if (!is_owner(desk, b)) {
+        return PLUMB_OK;
     }
-    return PLUMB_OK;
+    PROPAGATE(
+        memory_zeroed(forming_blocks(desk->layout, b), sizeof *state->squares, &state->squares));
+    return b->by_group ? memory_zeroed(b->count, sizeof *state->sum, &state->sum) : PLUMB_OK;
+}
+
+/*
+ * Nobody reads this rank's own sums of a bucket that it owns. Where they are not kept the sum goes
+ * there; subtree 0 always lies in slot 0.
+ */
+float *bucket_sum(const bucket_desk *desk, int64_t index, const bucket_state *state)
+{
+    return state->sum != NULL ? state->sum
+                              : desk->store->slots[0] + desk->layout->buckets[index].first;
 }
 
 static void free_all(int count, float ***blocks)
@@ -123,6 +122,7 @@ void bucket_free(bucket_state *state)
     }
     memory_free(&state->formed);
     memory_free(&state->sum);
+    memory_free(&state->squares);
     *state = (bucket_state){.lane = -1};
 }
 
@@ -130,8 +130,10 @@ void bucket_reset(const bucket_desk *desk, int64_t index, bucket_state *state)
 {
     const layout_bucket *b = &desk->layout->buckets[index];
     state->parameters_left = b->last_parameter - b->first_parameter + 1;
+    state->members_seen = 0;
     state->parts_left = 0;
     state->pieces_left = 0;
+    state->ready = false;
     state->held = false;
     state->posted = false;
     state->done = false;
@@ -145,7 +147,7 @@ int64_t bucket_lane_floats(const bucket_desk *desk, int64_t index, const route *
     for (int i = 0; i < r->piece_count; i++) {
         arriving += r->pieces[i].source != desk->order->rank;
     }
-    return is_owner(desk, b) && !keeps_groups(b) ? arriving * piece_floats(b) : 0;
+    return is_owner(desk, b) && !forming_keeps_groups(b) ? arriving * piece_floats(b) : 0;
 }
 
 /* One message of `floats`, both ways alike. */
@@ -154,6 +156,22 @@ static void count_message(const bucket_desk *desk, int64_t floats, int64_t *mess
 {
     *messages += transport_chunks(floats, desk->mail->chunk);
     *bytes += floats * (int64_t)sizeof(float);
+}
+
+/* This rank reads what the others of its domain have: their subtrees. */
+static int64_t readings(const bucket_desk *desk, const layout_bucket *b)
+{
+    int64_t count = 0;
+    for (int m = 0; m < desk->member_count && !forming_is_encoded(b); m++) {
+        count += m == desk->own ? 0 : desk->members[m].count[b->by_group];
+    }
+    return count;
+}
+
+/* True if this rank acts for its domain, or owns the bucket. */
+static bool acts(const route *r)
+{
+    return r->part_count > 0 || r->piece_count > 0;
 }
 
 void bucket_traffic(const bucket_desk *desk, int64_t index, const route *r, int64_t *messages,
@@ -170,6 +188,19 @@ void bucket_traffic(const bucket_desk *desk, int64_t index, const route *r, int6
             count_message(desk, piece_floats(b), messages, bytes);
         }
     }
+    if (acts(r)) {
+        *bytes += readings(desk, b) * b->count * (int64_t)sizeof(float);
+    }
+}
+
+int bucket_most_inputs(const bucket_desk *desk, const route *r)
+{
+    int own[2] = {0, 0};
+    for (int m = 0; m < desk->member_count; m++) {
+        own[0] += desk->members[m].count[0];
+        own[1] += desk->members[m].count[1];
+    }
+    return (own[0] > own[1] ? own[0] : own[1]) + r->part_count + r->piece_count;
 }
 
 plumb_status bucket_post_parts(bucket_desk *desk, int64_t index, bucket_state *state)
@@ -198,56 +229,29 @@ plumb_status bucket_post_pieces(bucket_desk *desk, int64_t index, bucket_state *
         if (r->pieces[i].source == desk->order->rank) {
             continue;
         }
-        float *to = keeps_groups(b) ? state->pieces[i] : memory;
+        float *to = forming_keeps_groups(b) ? state->pieces[i] : memory;
         PROPAGATE(mail_receive(desk->mail, r->pieces[i].source, tag_of(index, 1), to,
                                piece_floats(b), MAIL_PIECE, index));
         state->pieces_left += (int)transport_chunks(piece_floats(b), desk->mail->chunk);
-        memory = keeps_groups(b) ? NULL : memory + piece_floats(b);
+        memory = forming_keeps_groups(b) ? NULL : memory + piece_floats(b);
     }
     return PLUMB_OK;
 }
 
-/* Samples of this rank's micro-batches below `node`: whole numbers, so exact in any order. */
-static int64_t samples_below(const bucket_desk *desk, int node)
-{
-    const tree_node *n = &desk->tree->nodes[node];
-    int64_t sum = 0;
-    for (int64_t k = n->first; k < n->last; k++) {
-        int64_t local = k - desk->store->first;
-        if (local >= 0 && local < desk->store->count) {
-            sum += desk->samples[local];
-        }
-    }
-    return sum;
-}
-
-/* A whole number below 2^60 as three floats of twenty bits, which hold it exactly: at most 2^28
- * micro-batches of 2^30 samples. */
-static void samples_to_floats(int64_t samples, float *to)
-{
-    const int64_t mask = (1 << 20) - 1;
-    to[0] = (float)(samples & mask);
-    to[1] = (float)((samples >> 20) & mask);
-    to[2] = (float)((samples >> 40) & mask);
-}
-
-static int64_t samples_from_floats(const float *from)
-{
-    return (int64_t)from[0] + ((int64_t)from[1] << 20) + ((int64_t)from[2] << 40);
-}
-
 /* The memory from which a part leaves. */
-static const float *outgoing_part(bucket_desk *desk, const layout_bucket *b, bucket_state *state,
-                                  int part)
+static float *outgoing_part(bucket_desk *desk, int64_t index, bucket_state *state, int part)
 {
+    const layout_bucket *b = &desk->layout->buckets[index];
     int node = state->route->parts[part].node;
-    const float *sum = partial_node(desk->store, b, node, state->parts[part]);
-    if (!is_encoded(b)) {
-        return sum;
+    float *memory = state->parts[part];
+    if (memory == NULL) {
+        return forming_direct(desk, b, node);
     }
-    memcpy(state->parts[part], sum, (size_t)b->count * sizeof *sum);
-    samples_to_floats(samples_below(desk, node), state->parts[part] + b->count);
-    return state->parts[part];
+    remember(desk, forming_sum(desk, index, state, node, memory));
+    if (forming_is_encoded(b)) {
+        forming_samples_to_floats(forming_samples_below(desk, node), memory + b->count);
+    }
+    return memory;
 }
 
 static plumb_status send_parts(bucket_desk *desk, int64_t index, bucket_state *state)
@@ -258,94 +262,23 @@ static plumb_status send_parts(bucket_desk *desk, int64_t index, bucket_state *s
         if (r->parts[i].source != desk->order->rank || r->parts[i].holder == desk->order->rank) {
             continue;
         }
-        const float *values = outgoing_part(desk, b, state, i);
+        const float *values = outgoing_part(desk, index, state, i);
         PROPAGATE(mail_send(desk->mail, r->parts[i].holder, tag_of(index, 0), values,
                             part_floats(b), index));
     }
     return PLUMB_OK;
 }
 
-/* Everything this rank could build a piece from: parts that arrived, and its own sums. */
-static int gather_inputs(bucket_desk *desk, const layout_bucket *b, bucket_state *state,
-                         combine_input *inputs)
-{
-    int count = 0;
-    const route *r = state->route;
-    for (int i = 0; i < r->part_count; i++) {
-        if (r->parts[i].holder == desk->order->rank && r->parts[i].source != desk->order->rank) {
-            inputs[count++] = (combine_input){r->parts[i].node, state->parts[i]};
-        }
-    }
-    const partial *first = &desk->store->partials[b->first_parameter];
-    for (int i = 0; i < first->entry_count; i++) {
-        inputs[count++] = (combine_input){first->entries[i].node, NULL};
-    }
-    return count;
-}
-
-/*
- * Own sums whose parameters lie in different slots (gradients came in unusual orders) are gathered
- * in memory of their own, `copies`, one stretch each.
- */
-static void resolve_inputs(bucket_desk *desk, const layout_bucket *b, int count,
-                           combine_input *inputs, float *copies)
-{
-    for (int i = 0; i < count; i++) {
-        if (inputs[i].values == NULL) {
-            inputs[i].values = partial_node(desk->store, b, inputs[i].node, copies);
-            copies += b->count;
-        }
-    }
-}
-
-/* The sum of `node` from what is here, into `result` [bucket->count]. */
-static plumb_status form_sum(bucket_desk *desk, const layout_bucket *b, bucket_state *state,
-                             int node, float *result)
-{
-    int most = state->route->part_count + desk->store->partials[b->first_parameter].entry_count;
-    combine_input *inputs = NULL;
-    float *copies = NULL;
-    plumb_status status = memory_allocate(most, sizeof *inputs, &inputs);
-    if (status == PLUMB_OK && !partial_slots_agree(desk->store, b)) {
-        int entries = desk->store->partials[b->first_parameter].entry_count;
-        status = memory_allocate(entries * b->count, sizeof *copies, &copies);
-    }
-    if (status == PLUMB_OK) {
-        int count = gather_inputs(desk, b, state, inputs);
-        resolve_inputs(desk, b, count, inputs, copies);
-        status = combine(desk->tree, node, count, inputs, b->count, result);
-    }
-    memory_free(&inputs);
-    memory_free(&copies);
-    return status;
-}
-
-/* Samples over nominal samples of the whole group: own micro-batches and the parts' weights. */
-static float group_weight(const bucket_desk *desk, const layout_bucket *b,
-                          const bucket_state *state, int node)
-{
-    int64_t samples = samples_below(desk, node);
-    const route *r = state->route;
-    int group = desk->tree->nodes[node].group;
-    for (int i = 0; i < r->part_count; i++) {
-        bool arrived =
-            r->parts[i].holder == desk->order->rank && r->parts[i].source != desk->order->rank;
-        if (arrived && r->parts[i].group == group) {
-            samples += samples_from_floats(state->parts[i] + b->count);
-        }
-    }
-    return (float)((double)samples / desk->settings->nominal_samples);
-}
-
 /* By group: the sum becomes the pipeline's stream with its tail. */
-static plumb_status form_stream(bucket_desk *desk, const layout_bucket *b, bucket_state *state,
-                                int node, float *piece)
+static plumb_status form_stream(bucket_desk *desk, int64_t index, bucket_state *state, int node,
+                                float *piece)
 {
-    plumb_status status = form_sum(desk, b, state, node, piece);
+    const layout_bucket *b = &desk->layout->buckets[index];
+    plumb_status status = forming_sum(desk, index, state, node, piece);
     if (status == PLUMB_OK) {
         status =
             desk->settings->encode(desk->settings->context, b->first_parameter, piece,
-                                   group_weight(desk, b, state, node), piece, piece + b->count);
+                                   forming_weight(desk, b, state, node), piece, piece + b->count);
     }
     return status;
 }
@@ -356,11 +289,11 @@ static float *form_piece(bucket_desk *desk, int64_t index, bucket_state *state, 
     const layout_bucket *b = &desk->layout->buckets[index];
     int node = state->route->pieces[piece].node;
     float *memory = state->pieces[piece];
-    if (!is_encoded(b) && partial_has(desk->store, b, node)) {
-        return partial_node(desk->store, b, node, memory);
+    if (memory == NULL) {
+        return forming_direct(desk, b, node);
     }
-    plumb_status status = is_encoded(b) ? form_stream(desk, b, state, node, memory)
-                                        : form_sum(desk, b, state, node, memory);
+    plumb_status status = forming_is_encoded(b) ? form_stream(desk, index, state, node, memory)
+                                                : forming_sum(desk, index, state, node, memory);
     remember(desk, status);
     if (status != PLUMB_OK) {
         memset(memory, 0, (size_t)piece_floats(b) * sizeof *memory);
@@ -372,7 +305,7 @@ static plumb_status send_pieces(bucket_desk *desk, int64_t index, bucket_state *
 {
     const layout_bucket *b = &desk->layout->buckets[index];
     const route *r = state->route;
-    for (int i = 0; i < r->piece_count; i++) {
+    for (int i = 0; i < r->piece_count && needs_pieces(desk, b); i++) {
         if (r->pieces[i].source != desk->order->rank) {
             continue;
         }
@@ -398,8 +331,8 @@ static void list_pieces(bucket_desk *desk, const layout_bucket *b, bucket_state 
         if (r->pieces[i].source == desk->order->rank) {
             continue;
         }
-        state->formed[i] = keeps_groups(b) ? state->pieces[i] : arrived;
-        arrived = keeps_groups(b) ? NULL : arrived + piece_floats(b);
+        state->formed[i] = forming_keeps_groups(b) ? state->pieces[i] : arrived;
+        arrived = forming_keeps_groups(b) ? NULL : arrived + piece_floats(b);
     }
 }
 
@@ -417,34 +350,67 @@ static plumb_status decode_pieces(bucket_desk *desk, const layout_bucket *b, buc
 static plumb_status form_owned_sum(bucket_desk *desk, int64_t index, bucket_state *state)
 {
     const layout_bucket *b = &desk->layout->buckets[index];
-    int count = state->route->piece_count;
-    combine_input *inputs = NULL;
-    PROPAGATE(memory_allocate(count, sizeof *inputs, &inputs));
     list_pieces(desk, b, state);
-    plumb_status status = is_encoded(b) ? decode_pieces(desk, b, state) : PLUMB_OK;
-    for (int i = 0; i < count; i++) {
-        inputs[i] = (combine_input){state->route->pieces[i].node, state->formed[i]};
+    if (forming_is_encoded(b)) {
+        PROPAGATE(decode_pieces(desk, b, state));
     }
-    if (status == PLUMB_OK) {
-        status = combine(desk->tree, desk->tree->root, count, inputs, b->count, state->sum);
-    }
-    memory_free(&inputs);
-    return status;
+    return forming_owned(desk, index, state);
 }
 
 plumb_status bucket_complete(bucket_desk *desk, int64_t index, bucket_state *state)
 {
-    PROPAGATE(send_parts(desk, index, state));
+    const bucket_member *own = &desk->members[desk->own];
+    if (own->ready != NULL) {
+        PROPAGATE(fault_of_message());
+        window_signal(&own->ready[index], desk->step);
+    }
     return bucket_advance(desk, index, state);
+}
+
+bool bucket_waits(const bucket_state *state)
+{
+    return state->parameters_left == 0 && !state->ready && acts(state->route);
+}
+
+/* All ranks of the domain have signalled. */
+static bool members_complete(const bucket_desk *desk, int64_t index, bucket_state *state)
+{
+    if (forming_is_encoded(&desk->layout->buckets[index])) {
+        return true;
+    }
+    while (state->members_seen < desk->member_count) {
+        const bucket_member *m = &desk->members[state->members_seen];
+        if (m->slots != NULL && !window_signalled(&m->ready[index], desk->step)) {
+            return false;
+        }
+        state->members_seen++;
+    }
+    return true;
+}
+
+/* The domain's sums may be read now: they count as messages of the size that they have. */
+static void count_readings(bucket_desk *desk, const layout_bucket *b)
+{
+    int64_t count = readings(desk, b);
+    int64_t bytes = count * b->count * (int64_t)sizeof(float);
+    desk->mail->account.messages += count * transport_chunks(b->count, desk->mail->chunk);
+    desk->mail->account.bytes += bytes;
+    desk->mail->account.done_bytes += bytes;
 }
 
 plumb_status bucket_advance(bucket_desk *desk, int64_t index, bucket_state *state)
 {
-    if (!state->held && state->parameters_left == 0 && state->parts_left == 0) {
+    const layout_bucket *b = &desk->layout->buckets[index];
+    if (bucket_waits(state) && members_complete(desk, index, state)) {
+        state->ready = true;
+        count_readings(desk, b);
+        PROPAGATE(send_parts(desk, index, state));
+    }
+    if (state->ready && !state->held && state->parts_left == 0) {
         PROPAGATE(send_pieces(desk, index, state));
     }
     bool all_here = state->held && state->posted && state->pieces_left == 0;
-    if (is_owner(desk, &desk->layout->buckets[index]) && all_here && !state->done) {
+    if (is_owner(desk, b) && all_here && !state->done) {
         remember(desk, form_owned_sum(desk, index, state));
         state->done = true;
         if (state->lane >= 0) {

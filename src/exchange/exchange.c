@@ -1,127 +1,14 @@
 /*
- * The exchange as the step sees it (exchange.h): owns the communicator, the layout, the routes and
- * the buckets, and drives them with whatever mail arrives.
+ * The exchange as the step sees it (exchange.h): drives the buckets of a step with what comes in,
+ * gradients, messages, and the flags of other ranks of the domain.
  */
 #include "exchange/exchange.h"
 
-#include <limits.h>
-#include <math.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "exchange/agreement.h"
-#include "exchange/bucket.h"
-#include "exchange/fault.h"
-#include "exchange/transport.h"
 #include "base/vector.h"
-
-enum {
-    WINDOW_BYTES = 256 << 20, /* for arriving pieces; one bucket at least */
-    SURE_TAGS = 32767         /* MPI 4.0, section 9.1.2: MPI_TAG_UB is at least that */
-};
-
-struct exchange {
-    MPI_Comm communicator;
-    exchange_settings settings;
-    share_order order;
-    layout layout;
-    tree tree;
-    int64_t first, count; /* this rank's micro-batches */
-    partial_store store;
-    mail mail;
-    route *routes; /* [2][size]: to each owner, sums and by group */
-    bucket_state *buckets;
-    bucket_desk desk;
-    char failure_text[ERROR_MESSAGE_SIZE];
-    int64_t *samples;        /* [count] */
-    float *weights;          /* [count] */
-    int64_t next_to_post;    /* owned buckets above this one have their receives posted */
-    MPI_Request *publishing; /* of the broadcasts of values, by bucket and chunk */
-    float *values;           /* [layout.length] */
-    float *sums;             /* [layout.length], allreduce only */
-    int64_t step_bytes;      /* of all messages of a step that leave or reach this rank */
-    double overlap;
-};
-
-plumb_status exchange_create(MPI_Comm communicator, plumb_status mine,
-                             const exchange_settings *settings, exchange **x)
-{
-    *x = NULL;
-    exchange *made = NULL;
-    plumb_status status = mine == PLUMB_OK ? memory_zeroed(1, sizeof *made, &made) : mine;
-    MPI_Comm duplicate = MPI_COMM_NULL;
-    plumb_status duplicated = transport_duplicate(communicator, &duplicate);
-    if (duplicated == PLUMB_OK) {
-        status = agreement_verdict(duplicate, status);
-    }
-    if (duplicated != PLUMB_OK || status != PLUMB_OK) {
-        memory_free(&made);
-        transport_release(&duplicate);
-        return duplicated != PLUMB_OK ? duplicated : status;
-    }
-    made->communicator = duplicate;
-    made->settings = *settings;
-    made->mail.communicator = duplicate;
-    made->mail.chunk = settings->chunk > 0 ? settings->chunk : INT_MAX;
-    status = share_order_find(duplicate, &made->order);
-    if (status != PLUMB_OK) {
-        exchange_destroy(&made);
-        return status;
-    }
-    *x = made;
-    return PLUMB_OK;
-}
-
-static void free_routes(exchange *x)
-{
-    for (int64_t i = 0; x->routes != NULL && i < 2 * (int64_t)x->order.size; i++) {
-        route_free(&x->routes[i]);
-    }
-    memory_free(&x->routes);
-}
-
-static void free_lanes(exchange *x)
-{
-    for (int i = 0; x->desk.lanes != NULL && i < x->desk.lane_count; i++) {
-        memory_free(&x->desk.lanes[i]);
-    }
-    memory_free(&x->desk.lanes);
-    memory_free(&x->desk.lane_taken);
-    x->desk.lane_count = 0;
-}
-
-/* Frees what depends on (K, G). */
-static void free_step(exchange *x)
-{
-    for (int64_t i = 0; x->buckets != NULL && i < x->layout.bucket_count; i++) {
-        bucket_free(&x->buckets[i]);
-    }
-    memory_free(&x->buckets);
-    free_lanes(x);
-    free_routes(x);
-    tree_free(&x->tree);
-    memory_free(&x->samples);
-    memory_free(&x->weights);
-}
-
-void exchange_destroy(exchange **x)
-{
-    exchange *gone = *x;
-    if (gone == NULL) {
-        return;
-    }
-    mail_free(&gone->mail);
-    free_step(gone);
-    partial_free(&gone->store);
-    memory_free(&gone->values);
-    memory_free(&gone->sums);
-    memory_free(&gone->publishing);
-    layout_free(&gone->layout);
-    share_order_free(&gone->order);
-    transport_release(&gone->communicator);
-    memory_free(x);
-}
+#include "exchange/state.h"
+#include "exchange/transport.h"
 
 MPI_Comm exchange_communicator(const exchange *x)
 {
@@ -136,141 +23,6 @@ const share_order *exchange_order(const exchange *x)
 const layout *exchange_layout(const exchange *x)
 {
     return &x->layout;
-}
-
-/* MPI calls by which a rank takes part in publishing. */
-static int64_t publish_calls(const exchange *x)
-{
-    int64_t calls = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        calls += transport_chunks(x->layout.buckets[i].count, x->mail.chunk);
-    }
-    return calls;
-}
-
-plumb_status exchange_adopt(exchange *x, layout *l)
-{
-    layout_free(&x->layout);
-    memory_free(&x->values);
-    memory_free(&x->sums);
-    memory_free(&x->publishing);
-    if (x->order.rank == 0) {
-        x->layout = *l;
-        *l = (layout){0};
-    }
-    PROPAGATE(layout_broadcast(x->communicator, x->order.rank, &x->layout));
-    REQUIRE(2 * x->layout.bucket_count <= SURE_TAGS, PLUMB_ERROR_ARGUMENT,
-            "%lld buckets need more than the %d tags that every MPI has: use larger buckets",
-            (long long)x->layout.bucket_count, SURE_TAGS);
-    PROPAGATE(memory_zeroed(x->layout.length, sizeof *x->values, &x->values));
-    PROPAGATE(memory_zeroed(publish_calls(x), sizeof *x->publishing, &x->publishing));
-    return x->settings.allreduce ? memory_zeroed(x->layout.length, sizeof *x->sums, &x->sums)
-                                 : PLUMB_OK;
-}
-
-/* The route of a bucket, built when first asked for. */
-static plumb_status find_route(exchange *x, const layout_bucket *b, const route **found)
-{
-    route *r = &x->routes[b->by_group * x->order.size + b->owner];
-    if (r->piece_count == 0 && r->part_count == 0) {
-        PROPAGATE(route_build(&x->tree, &x->order, (int)b->owner, b->by_group != 0, r));
-    }
-    *found = r;
-    return PLUMB_OK;
-}
-
-static plumb_status prepare_buckets(exchange *x)
-{
-    int64_t messages = 0;
-    x->step_bytes = 0;
-    x->desk.lane_floats = 0;
-    PROPAGATE(memory_zeroed(x->layout.bucket_count, sizeof *x->buckets, &x->buckets));
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        const route *r = NULL;
-        PROPAGATE(find_route(x, &x->layout.buckets[i], &r));
-        PROPAGATE(bucket_prepare(&x->desk, i, r, &x->buckets[i]));
-        int64_t floats = bucket_lane_floats(&x->desk, i, r);
-        x->desk.lane_floats = floats > x->desk.lane_floats ? floats : x->desk.lane_floats;
-        bucket_traffic(&x->desk, i, r, &messages, &x->step_bytes);
-    }
-    return mail_reserve(&x->mail, messages);
-}
-
-/* As many lanes as the window holds, one at least, none if nothing arrives. */
-static plumb_status prepare_lanes(exchange *x)
-{
-    int64_t owned = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        owned += x->layout.buckets[i].owner == x->order.rank;
-    }
-    int64_t window = fault.window_bytes > 0 ? fault.window_bytes : WINDOW_BYTES;
-    int64_t bytes = x->desk.lane_floats * (int64_t)sizeof(float);
-    int64_t lanes = bytes == 0 ? 0 : window / bytes > 1 ? window / bytes : 1;
-    lanes = lanes < owned ? lanes : owned;
-    PROPAGATE(memory_zeroed(lanes, sizeof *x->desk.lanes, &x->desk.lanes));
-    PROPAGATE(memory_zeroed(lanes, sizeof *x->desk.lane_taken, &x->desk.lane_taken));
-    x->desk.lane_count = (int)lanes;
-    for (int64_t i = 0; i < lanes; i++) {
-        PROPAGATE(memory_zeroed(x->desk.lane_floats, sizeof(float), &x->desk.lanes[i]));
-    }
-    return PLUMB_OK;
-}
-
-static void set_desk(exchange *x)
-{
-    x->desk.settings = &x->settings;
-    x->desk.layout = &x->layout;
-    x->desk.order = &x->order;
-    x->desk.tree = &x->tree;
-    x->desk.store = &x->store;
-    x->desk.mail = &x->mail;
-    x->desk.samples = x->samples;
-    x->desk.failure_text = x->failure_text;
-}
-
-static plumb_status prepare_shape(exchange *x, int64_t micro_batches, int groups)
-{
-    free_step(x);
-    PROPAGATE(tree_build(micro_batches, groups, x->order.size, &x->tree));
-    share_range(micro_batches, x->order.size, x->order.position_of[x->order.rank], &x->first,
-                &x->count);
-    PROPAGATE(memory_zeroed(x->count, sizeof *x->samples, &x->samples));
-    PROPAGATE(memory_zeroed(x->count, sizeof *x->weights, &x->weights));
-    PROPAGATE(memory_zeroed(2 * (int64_t)x->order.size, sizeof *x->routes, &x->routes));
-    x->store.first = x->first;
-    x->store.count = x->count;
-    set_desk(x);
-    if (!x->settings.allreduce) {
-        PROPAGATE(prepare_buckets(x));
-        PROPAGATE(prepare_lanes(x));
-    } else {
-        PROPAGATE(memory_zeroed(x->layout.bucket_count, sizeof *x->buckets, &x->buckets));
-    }
-    return PLUMB_OK;
-}
-
-plumb_status exchange_prepare(exchange *x, int64_t micro_batches, int groups)
-{
-    if (x->tree.micro_batches != micro_batches || x->tree.groups != groups) {
-        plumb_status status = prepare_shape(x, micro_batches, groups);
-        if (status != PLUMB_OK) {
-            free_step(x);
-            return status;
-        }
-    }
-    PROPAGATE(partial_begin(&x->store, &x->layout, &x->tree, x->first, x->count));
-    PROPAGATE(partial_reserve(&x->store));
-    for (int64_t k = 0; k < x->count; k++) {
-        exchange_weigh(x, x->first + k, x->settings.nominal_samples);
-    }
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        bucket_reset(&x->desk, i, &x->buckets[i]);
-    }
-    x->mail.account = (mail_account){0};
-    x->desk.failure = PLUMB_OK;
-    x->next_to_post = x->layout.bucket_count;
-    x->overlap = 1.0;
-    return PLUMB_OK;
 }
 
 static int free_lane(const exchange *x)
@@ -309,9 +61,12 @@ static plumb_status post_pieces(exchange *x)
 
 plumb_status exchange_open(exchange *x)
 {
+    x->desk.step++;
+    x->store.look_later = x->settings.look_later && !x->settings.allreduce;
     if (x->settings.allreduce) {
         return PLUMB_OK;
     }
+    PROPAGATE(placing_provide(x));
     for (int64_t i = 0; i < x->layout.bucket_count; i++) {
         PROPAGATE(bucket_post_parts(&x->desk, i, &x->buckets[i]));
     }
@@ -352,9 +107,32 @@ static plumb_status parameter_complete(exchange *x, int64_t parameter)
     for (int64_t i = p->last_bucket; i >= p->first_bucket; i--) {
         if (--x->buckets[i].parameters_left == 0) {
             PROPAGATE(bucket_complete(&x->desk, i, &x->buckets[i]));
+            if (bucket_waits(&x->buckets[i])) {
+                x->waiting[x->waiting_count++] = i;
+            }
         }
     }
     return post_pieces(x);
+}
+
+/* Goes on with buckets for which the domain's other ranks have signalled. */
+static plumb_status advance_waiting(exchange *x)
+{
+    int64_t kept = 0;
+    plumb_status status = PLUMB_OK;
+    for (int64_t w = 0; w < x->waiting_count; w++) {
+        int64_t i = x->waiting[w];
+        if (status == PLUMB_OK) {
+            status = bucket_advance(&x->desk, i, &x->buckets[i]);
+        }
+        if (bucket_waits(&x->buckets[i])) {
+            x->waiting[kept++] = i;
+        }
+    }
+    bool moved = kept < x->waiting_count;
+    x->waiting_count = kept;
+    PROPAGATE(status);
+    return moved ? post_pieces(x) : PLUMB_OK;
 }
 
 plumb_status exchange_accumulate(exchange *x, int64_t parameter, int64_t micro_batch,
@@ -396,6 +174,7 @@ static plumb_status mail_done(void *context, const mail_item *item)
 
 plumb_status exchange_progress(exchange *x)
 {
+    PROPAGATE(advance_waiting(x));
     return mail_poll(&x->mail, 0, mail_done, x);
 }
 
@@ -437,8 +216,13 @@ plumb_status exchange_deliver(exchange *x)
     if (x->step_bytes > 0) {
         x->overlap = (double)x->mail.account.done_bytes / (double)x->step_bytes;
     }
-    while (x->mail.count > 0) {
-        PROPAGATE(mail_poll(&x->mail, 1, mail_done, x));
+    int turns = 0;
+    while (x->mail.count > 0 || x->waiting_count > 0) {
+        PROPAGATE(advance_waiting(x));
+        PROPAGATE(mail_poll(&x->mail, x->waiting_count == 0, mail_done, x));
+        if (x->waiting_count > 0) {
+            window_rest(x->desk.member_count, &turns);
+        }
     }
     REQUIRE(all_sums_formed(x), PLUMB_ERROR_INTERNAL, "a bucket is not complete on rank %d",
             x->order.rank);
@@ -459,7 +243,17 @@ float *exchange_sum(exchange *x, int64_t bucket)
         return NULL;
     }
     return x->settings.allreduce ? x->sums + x->layout.buckets[bucket].first
-                                 : x->buckets[bucket].sum;
+                                 : bucket_sum(&x->desk, bucket, &x->buckets[bucket]);
+}
+
+exchange_suspect exchange_suspected(const exchange *x)
+{
+    return x->desk.suspect;
+}
+
+const double *exchange_squares(const exchange *x, int64_t bucket)
+{
+    return x->buckets[bucket].squares;
 }
 
 float *exchange_group(exchange *x, int64_t bucket, int group)
@@ -472,27 +266,6 @@ float *exchange_values(exchange *x)
     return x->values;
 }
 
-/* Starts the broadcast of one bucket from its owner. */
-static plumb_status publish_bucket(exchange *x, const layout_bucket *b, int *posted)
-{
-    for (int64_t done = 0; done < b->count; done += x->mail.chunk) {
-        int64_t part = b->count - done < x->mail.chunk ? b->count - done : x->mail.chunk;
-        TRANSPORT(MPI_Ibcast(x->values + b->first + done, (int)part, MPI_FLOAT, (int)b->owner,
-                             x->communicator, &x->publishing[*posted]));
-        (*posted)++;
-    }
-    return PLUMB_OK;
-}
-
-plumb_status exchange_publish(exchange *x)
-{
-    int posted = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        PROPAGATE(publish_bucket(x, &x->layout.buckets[i], &posted));
-    }
-    return transport_status(MPI_Waitall(posted, x->publishing, MPI_STATUSES_IGNORE), "MPI_Waitall");
-}
-
 void exchange_account(const exchange *x, mail_account *account, double *overlap)
 {
     *account = x->mail.account;
@@ -503,23 +276,4 @@ void exchange_account(const exchange *x, mail_account *account, double *overlap)
         account->bytes = 2 * share;
         account->messages = 2 * others;
     }
-}
-
-int64_t exchange_publish_bytes(const exchange *x)
-{
-    return exchange_plain_bytes(x);
-}
-
-int64_t exchange_publish_messages(const exchange *x)
-{
-    return publish_calls(x) * (x->order.size - 1);
-}
-
-int64_t exchange_plain_bytes(const exchange *x)
-{
-    int64_t floats = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        floats += x->layout.buckets[i].count;
-    }
-    return floats * (int64_t)sizeof(float) * (x->order.size - 1);
 }

@@ -22,6 +22,8 @@ typedef struct exchange exchange;
 
 typedef struct exchange_settings {
     bool allreduce;         /* MPI_Allreduce instead of the transposed reduction */
+    bool shared_memory;     /* the ranks of a host read each other's sums and values */
+    bool look_later;        /* see partial_add: exchange_suspected then tells what was found */
     int64_t chunk;          /* most floats of one MPI call; 0: INT_MAX */
     double nominal_samples; /* samples that weigh 1 */
     /* What the groups of a bucket with a tail turn into before they are sent, and at the owner; see
@@ -32,6 +34,13 @@ typedef struct exchange_settings {
     plumb_status (*decode)(void *context, int64_t parameter, const float *stream, const float *tail,
                            float *contribution);
 } exchange_settings;
+
+/* A gradient that is not finite, of whatever rank; parameter -1: none was found. */
+typedef struct exchange_suspect {
+    int64_t parameter;
+    int rank;
+    int64_t micro_batch;
+} exchange_suspect;
 
 /*
  * On a duplicate of the communicator. Collective; if `mine` is a failure on any rank it becomes
@@ -53,10 +62,14 @@ const layout *exchange_layout(const exchange *x);
 
 /*
  * Prepares a step of K micro-batches in G groups: memory and routes, no message. Then, when all
- * ranks agree that theirs went well, exchange_open posts the receives. MEMORY, MPI.
+ * ranks agree that theirs went well, exchange_open, which is collective when shared memory must
+ * grow, sees to that and posts the receives. MEMORY, MPI.
  */
 plumb_status exchange_prepare(exchange *x, int64_t micro_batches, int groups);
 plumb_status exchange_open(exchange *x);
+
+/* Why ranks of a host do not share memory although they should, once; then, and else, NULL. */
+const char *exchange_notice(exchange *x);
 
 /* This rank's micro-batches of the prepared step. */
 void exchange_share(const exchange *x, int64_t *first, int64_t *count);
@@ -88,6 +101,15 @@ plumb_status exchange_deliver(exchange *x);
 /* The first failure of this rank's own work in this step, with its message raised again. */
 plumb_status exchange_failure(const exchange *x);
 
+/* What this rank, as somebody's owner or agent, found in gradients nobody had looked at. */
+exchange_suspect exchange_suspected(const exchange *x);
+
+/*
+ * Sums of squares of the owner's sum: for each parameter's stretch of the bucket, and within it for
+ * each VECTOR_BLOCK elements, one. NULL with allreduce.
+ */
+const double *exchange_squares(const exchange *x, int64_t bucket);
+
 /*
  * The owner's sum of weighted gradients over the bucket (bucket->count floats, in place to be
  * worked on); NULL for others' buckets.
@@ -100,11 +122,17 @@ float *exchange_sum(exchange *x, int64_t bucket);
  */
 float *exchange_group(exchange *x, int64_t bucket, int group);
 
-/* The flat space of values, [layout->length]: owners write their buckets before publishing. */
+/*
+ * The flat space of values, [layout->length], one for all ranks of a domain: owners write their
+ * buckets, then all ranks meet in some collective call, then publish.
+ */
 float *exchange_values(exchange *x);
 
 /* Sends every bucket's values from its owner to all. Collective. MPI. */
 plumb_status exchange_publish(exchange *x);
+
+/* False if publishing is nothing: all ranks have the same memory. */
+bool exchange_publishes(const exchange *x);
 
 /* What this rank sent in this step's first leg, and the share of its bytes that was under way
  * or done when exchange_deliver was called. */
@@ -114,5 +142,8 @@ void exchange_account(const exchange *x, mail_account *account, double *overlap)
 int64_t exchange_publish_bytes(const exchange *x);
 int64_t exchange_publish_messages(const exchange *x);
 int64_t exchange_plain_bytes(const exchange *x);
+
+/* Bytes of the second leg that go from host to host. */
+int64_t exchange_publish_wire_bytes(const exchange *x);
 
 #endif

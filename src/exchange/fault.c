@@ -1,6 +1,16 @@
 /*
- * The faults that tests inject (fault.h): none.
+ * The switches of fault.h.
  */
 #include "exchange/fault.h"
 
-fault_settings fault;
+#include "base/error.h"
+
+fault_settings fault = {0};
+
+plumb_status fault_of_message(void)
+{
+    if (fault.fail_message_after > 0 && --fault.fail_message_after == 0) {
+        return error_raise(PLUMB_ERROR_MPI, "injected: a message failed");
+    }
+    return PLUMB_OK;
+}

@@ -32,14 +32,6 @@ static plumb_status check_room(const mail *m)
     return PLUMB_OK;
 }
 
-static plumb_status injected_failure(void)
-{
-    if (fault.fail_message_after > 0 && --fault.fail_message_after == 0) {
-        return error_raise(PLUMB_ERROR_MPI, "injected: a message failed");
-    }
-    return PLUMB_OK;
-}
-
 static void enter(mail *m, mail_item item)
 {
     m->items[m->count++] = item;
@@ -48,7 +40,7 @@ static void enter(mail *m, mail_item item)
 plumb_status mail_send(mail *m, int destination, int tag, const float *values, int64_t count,
                        int64_t bucket)
 {
-    PROPAGATE(injected_failure());
+    PROPAGATE(fault_of_message());
     for (int64_t done = 0; done < count; done += m->chunk) {
         int64_t part = count - done < m->chunk ? count - done : m->chunk;
         PROPAGATE(check_room(m));
@@ -58,6 +50,7 @@ plumb_status mail_send(mail *m, int destination, int tag, const float *values, i
         enter(m, (mail_item){MAIL_SENT, bucket, bytes});
         m->account.messages++;
         m->account.bytes += bytes;
+        m->account.wire_bytes += m->far != NULL && m->far[destination] ? bytes : 0;
     }
     return PLUMB_OK;
 }

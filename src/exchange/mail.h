@@ -4,6 +4,8 @@
 #ifndef PLUMB_EXCHANGE_MAIL_H
 #define PLUMB_EXCHANGE_MAIL_H
 
+#include <stdbool.h>
+
 #include "plumb.h"
 
 typedef enum mail_kind {
@@ -19,13 +21,15 @@ typedef struct mail_item {
 } mail_item;
 
 typedef struct mail_account {
-    int64_t messages, bytes; /* sent */
-    int64_t done_bytes;      /* of messages that have left or arrived */
+    int64_t messages, bytes; /* sent, or read from others' memory */
+    int64_t wire_bytes;      /* those that went to another host */
+    int64_t done_bytes;      /* of messages that have left or arrived, and of what was read */
 } mail_account;
 
 typedef struct mail {
     MPI_Comm communicator;
-    int64_t chunk; /* most floats of one MPI call */
+    int64_t chunk;   /* most floats of one MPI call */
+    const bool *far; /* by rank: on another host; NULL: nobody is */
     int count, capacity;
     MPI_Request *requests;
     mail_item *items;

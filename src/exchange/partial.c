@@ -21,12 +21,19 @@ static void partials_free(partial_store *store)
     memory_free(&store->maximal);
 }
 
+void partial_drop_slots(partial_store *store)
+{
+    for (int i = store->lent; i < store->slot_count; i++) {
+        memory_free(&store->slots[i]);
+    }
+    store->lent = 0;
+    store->slot_count = 0;
+}
+
 void partial_free(partial_store *store)
 {
     partials_free(store);
-    for (int i = 0; i < store->slot_count; i++) {
-        memory_free(&store->slots[i]);
-    }
+    partial_drop_slots(store);
     memory_free(&store->slots);
     *store = (partial_store){0};
 }
@@ -111,11 +118,25 @@ static plumb_status add_slot(partial_store *store)
     return PLUMB_OK;
 }
 
-static plumb_status ensure_slot(partial_store *store, int slot)
+plumb_status partial_make_slots(partial_store *store, int count)
 {
-    while (store->slot_count <= slot) {
+    while (store->slot_count < count) {
         PROPAGATE(add_slot(store));
     }
+    return PLUMB_OK;
+}
+
+plumb_status partial_lend(partial_store *store, float *memory, int count)
+{
+    if (count > store->slot_count) {
+        PROPAGATE(memory_grow(store->slot_count, count, sizeof *store->slots, &store->slots));
+    }
+    partial_drop_slots(store);
+    for (int i = 0; i < count; i++) {
+        store->slots[i] = memory + i * store->layout->length;
+    }
+    store->lent = count;
+    store->slot_count = count;
     return PLUMB_OK;
 }
 
@@ -127,27 +148,26 @@ static float *slot_memory(const partial_store *store, int64_t parameter, int slo
 plumb_status partial_buffer(partial_store *store, int64_t parameter, float **buffer)
 {
     int slot = free_slot(&store->partials[parameter]);
-    PROPAGATE(ensure_slot(store, slot));
+    PROPAGATE(partial_make_slots(store, slot + 1));
     *buffer = slot_memory(store, parameter, slot);
     return PLUMB_OK;
 }
 
-/* May this rank form the node from its children? */
-static bool may_form(const partial_store *store, const partial *one, int node)
+/* May who has this range of micro-batches form the node from its children? */
+static bool may_form(const tree *t, int64_t first, int64_t count, bool by_group, int node)
 {
     if (node < 0) {
         return false;
     }
-    const tree_node *n = &store->tree->nodes[node];
-    return n->first >= store->first && n->last <= store->first + store->count &&
-           (n->group >= 0 || !one->by_group);
+    const tree_node *n = &t->nodes[node];
+    return n->first >= first && n->last <= first + count && (n->group >= 0 || !by_group);
 }
 
 /* The entry that holds the other child of `node`'s parent if that may be formed now, or -1. */
 static int find_sibling(const partial_store *store, const partial *one, int node)
 {
     int parent = store->tree->nodes[node].parent;
-    if (!may_form(store, one, parent)) {
+    if (!may_form(store->tree, store->first, store->count, one->by_group, parent)) {
         return -1;
     }
     const tree_node *p = &store->tree->nodes[parent];
@@ -196,6 +216,51 @@ static plumb_status climb(partial_store *store, int64_t parameter, int node, int
     return push(one, node, slot);
 }
 
+/* The contents of two slots change places. */
+static void swap_slots(partial_store *store, int64_t parameter, int left, int right)
+{
+    enum { AT_ONCE = 1024 };
+    float spare[AT_ONCE];
+    int64_t count = store->layout->parameters[parameter].count;
+    float *a = slot_memory(store, parameter, left);
+    float *b = slot_memory(store, parameter, right);
+    for (int64_t i = 0; i < count; i += AT_ONCE) {
+        size_t bytes = (size_t)(count - i < AT_ONCE ? count - i : AT_ONCE) * sizeof *a;
+        memcpy(spare, a + i, bytes);
+        memcpy(a + i, b + i, bytes);
+        memcpy(b + i, spare, bytes);
+    }
+}
+
+static int compare_nodes(const tree *t, int left, int right)
+{
+    return t->nodes[left].first < t->nodes[right].first ? -1 : 1;
+}
+
+/* Subtree i to slot i: nothing to do after gradients in ascending order. */
+static void put_in_order(partial_store *store, int64_t parameter)
+{
+    partial *one = &store->partials[parameter];
+    for (int i = 0; i < one->entry_count; i++) {
+        int next = i;
+        for (int j = i + 1; j < one->entry_count; j++) {
+            if (compare_nodes(store->tree, one->entries[j].node, one->entries[next].node) < 0) {
+                next = j;
+            }
+        }
+        partial_entry entry = one->entries[next];
+        one->entries[next] = one->entries[i];
+        if (entry.slot != i) {
+            swap_slots(store, parameter, i, entry.slot);
+            for (int j = i; j < one->entry_count; j++) {
+                one->entries[j].slot =
+                    one->entries[j].slot == i ? entry.slot : one->entries[j].slot;
+            }
+        }
+        one->entries[i] = (partial_entry){entry.node, i};
+    }
+}
+
 plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_batch, float weight,
                          const float *gradient, bool *finite)
 {
@@ -211,35 +276,53 @@ plumb_status partial_add(partial_store *store, int64_t parameter, int64_t micro_
         node = store->tree->nodes[node].parent;
     } else {
         slot = free_slot(one);
-        PROPAGATE(ensure_slot(store, slot));
+        PROPAGATE(partial_make_slots(store, slot + 1));
         float *sum = slot_memory(store, parameter, slot);
         bool in_place = sum == gradient && weight == 1.0f;
-        *finite = in_place ? vector_all_finite(count, gradient)
-                           : vector_scale_checked(count, weight, gradient, sum);
+        if (!in_place) {
+            *finite = vector_scale_checked(count, weight, gradient, sum);
+        } else if (store->look_later && store->count == 1) {
+            *finite = true;
+        } else {
+            *finite = vector_all_finite(count, gradient);
+        }
     }
     PROPAGATE(climb(store, parameter, node, slot));
     one->seen[micro_batch - store->first] = 1;
-    one->given++;
+    if (++one->given == store->count) {
+        put_in_order(store, parameter);
+    }
     return PLUMB_OK;
 }
 
-/* Maximal subtrees of the share, in order: what remains when all is in. */
-static int list_maximal(const partial_store *store, const partial *one, int *nodes)
+int partial_list(const tree *t, int64_t first, int64_t count, bool by_group, int *nodes)
 {
-    int count = 0;
-    int64_t end = store->first + store->count;
-    for (int64_t k = store->first; k < end; k = store->tree->nodes[nodes[count - 1]].last) {
-        int node = store->tree->leaves[k];
-        while (may_form(store, one, store->tree->nodes[node].parent)) {
-            node = store->tree->nodes[node].parent;
+    int listed = 0;
+    for (int64_t k = first; k < first + count;) {
+        int node = t->leaves[k];
+        while (may_form(t, first, count, by_group, t->nodes[node].parent)) {
+            node = t->nodes[node].parent;
         }
-        nodes[count++] = node;
+        if (nodes != NULL) {
+            nodes[listed] = node;
+        }
+        listed++;
+        k = t->nodes[node].last;
     }
-    return count;
+    return listed;
 }
 
-/* Room for as many entries as there are micro-batches. */
-static plumb_status reserve_entries(partial_store *store)
+int partial_slots(const tree *t, int64_t first, int64_t count, bool by_group)
+{
+    /* A subtree of c leaves needs log2(c) slots while it is formed, and one for what comes in. */
+    int slots = partial_list(t, first, count, by_group, NULL);
+    for (int64_t leaves = 1; leaves < count; leaves *= 2) {
+        slots++;
+    }
+    return slots < count ? slots : (int)count;
+}
+
+plumb_status partial_reserve(partial_store *store)
 {
     for (int64_t i = 0; i < store->layout->parameter_count; i++) {
         partial *one = &store->partials[i];
@@ -252,28 +335,12 @@ static plumb_status reserve_entries(partial_store *store)
     return PLUMB_OK;
 }
 
-plumb_status partial_reserve(partial_store *store)
-{
-    PROPAGATE(reserve_entries(store));
-    int most = 0;
-    for (int64_t i = 0; i < store->layout->parameter_count; i++) {
-        int left = list_maximal(store, &store->partials[i], store->maximal);
-        most = left > most ? left : most;
-    }
-    /* A subtree of c leaves needs log2(c) slots while it is formed, and one for what comes in. */
-    int slots = most;
-    for (int64_t leaves = 1; leaves < store->count; leaves *= 2) {
-        slots++;
-    }
-    slots = slots < store->count ? slots : (int)store->count;
-    return ensure_slot(store, slots - 1);
-}
-
 void partial_blank(partial_store *store, int64_t parameter)
 {
     partial *one = &store->partials[parameter];
     int64_t count = store->layout->parameters[parameter].count;
-    one->entry_count = list_maximal(store, one, store->maximal);
+    one->entry_count =
+        partial_list(store->tree, store->first, store->count, one->by_group, store->maximal);
     for (int i = 0; i < one->entry_count; i++) {
         one->entries[i] = (partial_entry){store->maximal[i], i};
         memset(slot_memory(store, parameter, i), 0, (size_t)count * sizeof(float));
@@ -282,69 +349,13 @@ void partial_blank(partial_store *store, int64_t parameter)
     one->given = store->count;
 }
 
-static int slot_of(const partial *one, int node)
+float *partial_node(const partial_store *store, const layout_bucket *bucket, int node)
 {
+    const partial *one = &store->partials[bucket->first_parameter];
     for (int i = 0; i < one->entry_count; i++) {
         if (one->entries[i].node == node) {
-            return one->entries[i].slot;
+            return store->slots[one->entries[i].slot] + bucket->first;
         }
     }
-    return -1;
-}
-
-bool partial_has(const partial_store *store, const layout_bucket *bucket, int node)
-{
-    return slot_of(&store->partials[bucket->first_parameter], node) >= 0;
-}
-
-bool partial_slots_agree(const partial_store *store, const layout_bucket *bucket)
-{
-    const partial *first = &store->partials[bucket->first_parameter];
-    for (int64_t p = bucket->first_parameter + 1; p <= bucket->last_parameter; p++) {
-        for (int i = 0; i < first->entry_count; i++) {
-            if (slot_of(&store->partials[p], first->entries[i].node) != first->entries[i].slot) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* The part of parameter `index` that lies in the bucket, in flat space. */
-static void overlap_of(const layout *l, const layout_bucket *bucket, int64_t index, int64_t *first,
-                       int64_t *count)
-{
-    const layout_parameter *p = &l->parameters[index];
-    int64_t end = p->offset + p->count;
-    int64_t bucket_end = bucket->first + bucket->count;
-    *first = p->offset > bucket->first ? p->offset : bucket->first;
-    *count = (end < bucket_end ? end : bucket_end) - *first;
-}
-
-static void gather_slots(const partial_store *store, const layout_bucket *bucket, int node,
-                         float *spare)
-{
-    memset(spare, 0, (size_t)bucket->count * sizeof *spare);
-    for (int64_t i = bucket->first_parameter; i <= bucket->last_parameter; i++) {
-        int64_t first;
-        int64_t count;
-        overlap_of(store->layout, bucket, i, &first, &count);
-        const float *slot = store->slots[slot_of(&store->partials[i], node)];
-        memcpy(spare + (first - bucket->first), slot + first, (size_t)count * sizeof *spare);
-    }
-}
-
-float *partial_node(const partial_store *store, const layout_bucket *bucket, int node, float *spare)
-{
-    int slot = slot_of(&store->partials[bucket->first_parameter], node);
-    if (slot < 0) {
-        return NULL;
-    }
-    for (int64_t i = bucket->first_parameter + 1; i <= bucket->last_parameter; i++) {
-        if (slot_of(&store->partials[i], node) != slot) {
-            gather_slots(store, bucket, node, spare);
-            return spare;
-        }
-    }
-    return store->slots[slot] + bucket->first;
+    return NULL;
 }

@@ -12,27 +12,47 @@ typedef struct builder {
     const share_order *order;
     int owner;
     bool by_group;
-    int *holders; /* [groups] rank */
+    int *holders; /* [groups] rank: the agent of the domain that completes a group */
     route *route;
 } builder;
 
-static int source_of(const builder *b, int64_t micro_batch)
+/* The rank that acts for a domain: the owner itself if it lies there. */
+static int agent_of(const builder *b, share_domain domain)
 {
-    return b->order->rank_at[share_position(b->tree->micro_batches, b->order->size, micro_batch)];
+    int own = b->order->position_of[b->owner];
+    if (own >= domain.first && own < domain.first + domain.count) {
+        return b->owner;
+    }
+    return b->order->rank_at[domain.first + own % domain.count];
 }
 
-/* The rank that completes a group for this owner: the owner itself if it has a part of it. */
+static share_domain domain_of(const builder *b, int64_t micro_batch)
+{
+    return share_domain_of(b->order,
+                           share_position(b->tree->micro_batches, b->order->size, micro_batch));
+}
+
+static int source_of(const builder *b, int64_t micro_batch)
+{
+    return agent_of(b, domain_of(b, micro_batch));
+}
+
+/* The agent that completes a group for this owner: the owner itself if its domain has a part of
+ * it, else that of a domain which has. */
 static int holder_of(const builder *b, int group)
 {
     const tree_node *n = &b->tree->nodes[b->tree->group_roots[group]];
-    int64_t total = b->tree->micro_batches;
-    int low = share_position(total, b->order->size, n->first);
-    int high = share_position(total, b->order->size, n->last - 1);
+    share_domain low = domain_of(b, n->first);
+    share_domain high = domain_of(b, n->last - 1);
     int own = b->order->position_of[b->owner];
-    if (own < low || own > high) {
-        own = low + own % (high - low + 1);
+    share_domain owners = share_domain_of(b->order, own);
+    if (owners.index >= low.index && owners.index <= high.index) {
+        return b->owner;
     }
-    return b->order->rank_at[own];
+    int64_t total = b->tree->micro_batches;
+    int first = share_position(total, b->order->size, n->first);
+    int last = share_position(total, b->order->size, n->last - 1);
+    return agent_of(b, share_domain_of(b->order, first + own % (last - first + 1)));
 }
 
 static plumb_status add_part(builder *b, int node, int source, int holder)
@@ -66,7 +86,7 @@ static plumb_status add_piece(builder *b, int node, int source)
     return PLUMB_OK;
 }
 
-/* The parts of a group: largest subtrees that lie on one rank; none if all of it does. */
+/* The parts of a group: largest subtrees that lie on one domain; none if all of it does. */
 static plumb_status walk_group(builder *b, int node, int holder, bool whole_group)
 {
     const tree_node *n = &b->tree->nodes[node];

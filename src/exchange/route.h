@@ -1,8 +1,10 @@
 /*
- * Who sends which sums to whom. The ranks form a grid: a row is a group, a column leads to an
- * owner. The pieces of a group that lies on several ranks go to one of them, its *holder* for that
- * owner (first hop); holders send whole groups, or subtrees of groups, to the owner (second hop).
- * With P = q G ranks that makes q + G messages a rank, not P.
+ * Who sends which sums to whom. Domains, whose ranks share memory (share.h), form a grid: a row is
+ * a group, a column leads to an owner. In every domain one rank, its *agent* for that owner, acts
+ * for all: it reads the others' sums in place. The pieces of a group that lies on several domains
+ * go to one of them, its *holder* for that owner (first hop); holders send whole groups, or
+ * subtrees of groups, to the owner (second hop). With D = q G domains that makes q + G messages,
+ * not D. Without shared memory every rank is a domain.
  */
 #ifndef PLUMB_EXCHANGE_ROUTE_H
 #define PLUMB_EXCHANGE_ROUTE_H
@@ -10,9 +12,9 @@
 #include "exchange/share.h"
 #include "exchange/tree.h"
 
-/* A subtree inside a group that lies on several ranks. */
+/* A subtree inside a group that lies on several domains. */
 typedef struct route_part {
-    int node, group, source, holder;
+    int node, group, source, holder; /* the last two are ranks: agents of their domains */
 } route_part;
 
 /* A subtree that goes to the owner. */

@@ -34,7 +34,7 @@ static void line_up(share_order *order, const int *nodes)
         if (nodes[leader] != leader) {
             continue;
         }
-        order->nodes++;
+        order->node_starts[order->nodes++] = place;
         for (int rank = leader; rank < order->size; rank++) {
             if (nodes[rank] == leader) {
                 order->rank_at[place] = rank;
@@ -42,6 +42,7 @@ static void line_up(share_order *order, const int *nodes)
             }
         }
     }
+    order->node_starts[order->nodes] = order->size;
 }
 
 plumb_status share_order_find(MPI_Comm communicator, share_order *order)
@@ -58,6 +59,10 @@ plumb_status share_order_find(MPI_Comm communicator, share_order *order)
     }
     if (status == PLUMB_OK) {
         status = memory_zeroed(found.size, sizeof *found.rank_at, &found.rank_at);
+    }
+    if (status == PLUMB_OK) {
+        status =
+            memory_zeroed((int64_t)found.size + 1, sizeof *found.node_starts, &found.node_starts);
     }
     status = agreement_verdict(communicator, status);
     if (status == PLUMB_OK) {
@@ -78,7 +83,38 @@ void share_order_free(share_order *order)
 {
     memory_free(&order->position_of);
     memory_free(&order->rank_at);
+    memory_free(&order->node_starts);
     *order = (share_order){0};
+}
+
+int share_node(const share_order *order, int position)
+{
+    int low = 0;
+    int high = order->nodes - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (order->node_starts[middle] <= position) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+int share_domains(const share_order *order)
+{
+    return order->domains ? order->nodes : order->size;
+}
+
+share_domain share_domain_of(const share_order *order, int position)
+{
+    if (!order->domains) {
+        return (share_domain){position, position, 1};
+    }
+    int node = share_node(order, position);
+    int first = order->node_starts[node];
+    return (share_domain){node, first, order->node_starts[node + 1] - first};
 }
 
 /* First micro-batch of the rank at `position`: position * total / size without overflow. */

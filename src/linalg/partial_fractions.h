@@ -1,7 +1,7 @@
 /*
- * Rational functions c + sum over j of a_j / (x + d_j) that approximate x^(-1/r) on an interval with
- * the least largest relative error: applied to a matrix they need nothing but inverses of shifted
- * positive definite matrices, one a pole and all independent of each other.
+ * Rational functions c + sum over j of a_j / (x + d_j) that approximate x^(-1/r) on an interval
+ * with the least largest relative error: applied to a matrix they need nothing but inverses of
+ * shifted positive definite matrices, one a pole and all independent of each other.
  */
 #ifndef PLUMB_LINALG_PARTIAL_FRACTIONS_H
 #define PLUMB_LINALG_PARTIAL_FRACTIONS_H
@@ -12,24 +12,24 @@ enum { PARTIAL_FRACTIONS_MOST = 16 };
 
 typedef struct partial_fractions {
     int poles;
-    double constant;                         /* c */
-    double weights[PARTIAL_FRACTIONS_MOST];  /* a_j, all positive */
-    double shifts[PARTIAL_FRACTIONS_MOST];   /* d_j, all positive, ascending */
-    double error;                            /* largest relative error on [lowest, 1] */
+    double constant;                        /* c */
+    double weights[PARTIAL_FRACTIONS_MOST]; /* a_j, all positive */
+    double shifts[PARTIAL_FRACTIONS_MOST];  /* d_j, all positive, ascending */
+    double error;                           /* largest relative error on [lowest, 1] */
 } partial_fractions;
 
 /*
  * x^(-1/2) on [lowest^2, 1], that is sign(y) for |y| in [lowest, 1] after a factor y: Zolotarev's
  * function in closed form by elliptic functions (Nakatsukasa and Freund 2016), equioscillating
- * between 1 - error and 1 + error. lowest in [1e-8, 1). The same arguments give the same bits; results
- * are remembered, so that small matrices do not pay for them. Errors: ARGUMENT.
+ * between 1 - error and 1 + error. lowest in [1e-8, 1). The same arguments give the same bits, in
+ * about a microsecond. Errors: ARGUMENT.
  */
 plumb_status partial_fractions_zolotarev(double lowest, int poles, partial_fractions *f);
 
 /* The fewest poles, up to the most, whose error is at most `error`; else the most. */
 plumb_status partial_fractions_zolotarev_within(double lowest, double error, partial_fractions *f);
 
-/* x^(-1/root), root 1, 2 or 4, on [lowest, 1], lowest in [1e-10, 1). Errors: ARGUMENT, NUMERICAL. */
+/* x^(-1/root), root 1, 2 or 4, on [lowest, 1], lowest in [1e-10, 1). ARGUMENT, NUMERICAL. */
 plumb_status partial_fractions_root(int root, double lowest, int poles, partial_fractions *f);
 plumb_status partial_fractions_root_within(int root, double lowest, double error,
                                            partial_fractions *f);

@@ -38,5 +38,5 @@ static quintic polar_express_step(int step)
 
 plumb_status polar_by_polar_express(const polar_problem *problem)
 {
-    return polar_by_quintics(problem, polar_express_step);
+    return polar_by_quintics(problem, polar_express_step, QUINTIC_FULL_PRODUCTS);
 }

@@ -14,5 +14,10 @@ static quintic newton_schulz_step(int step)
 
 plumb_status polar_by_newton_schulz(const polar_problem *problem)
 {
-    return polar_by_quintics(problem, newton_schulz_step);
+    return polar_by_quintics(problem, newton_schulz_step, QUINTIC_FULL_PRODUCTS);
+}
+
+plumb_status polar_by_newton_schulz_symmetric(const polar_problem *problem)
+{
+    return polar_by_quintics(problem, newton_schulz_step, QUINTIC_HALF_PRODUCTS);
 }

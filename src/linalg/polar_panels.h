@@ -22,6 +22,10 @@
 
 enum { POLAR_MOST_PANELS = 8 };
 
+/* Below this delta a Gram matrix in single precision does not carry delta^2: there are no panels,
+ * and the functions on Gram matrices must not be called. */
+static const double POLAR_PANELS_LEAST_DELTA = 2.5e-3;
+
 /*
  * Panels of a rows x cols matrix: a function of its shape alone. 1 for all that is small or wide.
  * Panel i has polar_panel_rows(...) rows from polar_panel_first(...): every panel but the last has

@@ -3,20 +3,27 @@
  *
  *     B = cubic A + quintic A A        X = linear X + B X   (or X B)
  *
- * as K. Jordan's Muon (2024) writes it: full products, no use of symmetry. All operands of BLAS
- * lie in memory of our own, aligned the same way in every run and on every rank.
+ * as K. Jordan's Muon (2024) writes it: full products, no use of symmetry. With half products one
+ * triangle of A and of B is computed and mirrored. All operands of BLAS lie in memory of our own,
+ * aligned the same way in every run and on every rank.
  */
 #include "linalg/polar_quintic.h"
 
 #include <cblas.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/vector.h"
+#include "linalg/positive_inverse.h"
+
+/* Below this side a half product is slower than the whole one. */
+enum { LEAST_HALF_PRODUCT = 128 };
 
 typedef struct iterate {
     int rows, cols, side; /* side = min(rows, cols) */
+    bool halves;          /* half products */
     int64_t count;        /* rows * cols */
     float *current;       /* X, rows x cols */
     float *next;          /* rows x cols */
@@ -62,10 +69,20 @@ static void iterate_start(const polar_problem *problem, iterate *x)
     vector_divide(x->count, norm, x->current, x->current);
 }
 
+static void form_half_gram(const iterate *x)
+{
+    bool wide = x->rows <= x->cols;
+    cblas_ssyrk(CblasRowMajor, CblasLower, wide ? CblasNoTrans : CblasTrans, x->side,
+                wide ? x->cols : x->rows, 1.0f, x->current, x->cols, 0.0f, x->gram, x->side);
+    positive_mirror_single(x->side, x->gram);
+}
+
 static void form_gram(const iterate *x)
 {
     const float *X = x->current;
-    if (x->rows <= x->cols) {
+    if (x->halves) {
+        form_half_gram(x);
+    } else if (x->rows <= x->cols) {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, x->side, x->side, x->cols, 1.0f, X,
                     x->cols, X, x->cols, 0.0f, x->gram, x->side);
     } else {
@@ -77,6 +94,12 @@ static void form_gram(const iterate *x)
 static void form_polynomial(const iterate *x, quintic p)
 {
     memcpy(x->polynomial, x->gram, (size_t)x->side * (size_t)x->side * sizeof(float));
+    if (x->halves) {
+        cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, x->side, x->side, p.quintic, x->gram,
+                    x->side, p.cubic, x->polynomial, x->side);
+        positive_mirror_single(x->side, x->polynomial);
+        return;
+    }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, x->side, x->side, x->side, p.quintic,
                 x->gram, x->side, x->gram, x->side, p.cubic, x->polynomial, x->side);
 }
@@ -101,13 +124,15 @@ static void iterate_step(iterate *x, quintic p)
     x->next = old;
 }
 
-plumb_status polar_by_quintics(const polar_problem *problem, quintic_schedule schedule)
+plumb_status polar_by_quintics(const polar_problem *problem, quintic_schedule schedule,
+                               quintic_products products)
 {
     iterate x;
     plumb_status status = iterate_allocate(problem, &x);
     if (status != PLUMB_OK) {
         return status;
     }
+    x.halves = products == QUINTIC_HALF_PRODUCTS && x.side >= LEAST_HALF_PRODUCT;
     iterate_start(problem, &x);
     for (int step = 0; step < problem->steps; step++) {
         iterate_step(&x, schedule(step));

@@ -15,10 +15,17 @@ typedef struct quintic {
 /* The polynomial of step 0, 1, ... of a method. */
 typedef quintic (*quintic_schedule)(int step);
 
+/* How the symmetric products are formed: all of them, or one triangle where that is faster. */
+typedef enum quintic_products {
+    QUINTIC_FULL_PRODUCTS = 0,
+    QUINTIC_HALF_PRODUCTS = 1
+} quintic_products;
+
 /*
  * polar = U p(S/|S|) V', where matrix = U S V', |S| is the Frobenius norm, and p is the
  * composition of the first problem->steps polynomials of the schedule. Errors: MEMORY.
  */
-plumb_status polar_by_quintics(const polar_problem *problem, quintic_schedule schedule);
+plumb_status polar_by_quintics(const polar_problem *problem, quintic_schedule schedule,
+                               quintic_products products);
 
 #endif

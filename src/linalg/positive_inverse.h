@@ -22,10 +22,14 @@ bool positive_inverse_double(int n, const double *matrix, double shift, double *
                              double *scratch);
 
 /*
- * The same by recursive Gauss-Jordan elimination, about a fifth faster, for matrices of condition up
- * to about 1e3: beyond, Schur complements lose definiteness.
+ * The same by recursive Gauss-Jordan elimination, about a fifth faster, for matrices of condition
+ * up to about 1e3: beyond, Schur complements lose definiteness.
  */
 bool positive_inverse_conditioned(int n, const float *matrix, float shift, float *inverse,
                                   float *scratch);
+
+/* Copies the lower triangle to the upper one. */
+void positive_mirror_single(int n, float *matrix);
+void positive_mirror_double(int n, double *matrix);
 
 #endif

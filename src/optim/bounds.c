@@ -60,9 +60,11 @@ static const named_bounds table[] = {
     {"relative_damping", {0, 1, 0, 0}},
     {"root_interval", {1, INT_MAX, 0, 0}},
     {"root_failures", {0, INT_MAX, 0, 0}},
+    {"root_method", {PLUMB_ROOT_EIGEN, PLUMB_ROOT_RATIONAL, 0, 0}},
     {"block_size", {1, 0x1p30, 0, 0}},
     {"grafting", {PLUMB_GRAFTING_NONE, PLUMB_GRAFTING_SGD, 0, 0}},
     {"bias_correction", {0, 1, 0, 0}},
+    {"cost_seconds", {0, 1e30, 0, 0}},
 };
 
 /* NULL if no option has that name. */
@@ -138,6 +140,7 @@ static plumb_status bounds_check_roots(const plumb_parameter_options *options)
     PROPAGATE(bounds_check("relative_damping", options->relative_damping));
     PROPAGATE(bounds_check("root_interval", (double)options->root_interval));
     PROPAGATE(bounds_check("root_failures", (double)options->root_failures));
+    PROPAGATE(bounds_check("root_method", (double)options->root_method));
     PROPAGATE(bounds_check("block_size", (double)options->block_size));
     PROPAGATE(bounds_check("grafting", (double)options->grafting));
     return bounds_check("bias_correction", (double)options->bias_correction);
@@ -168,5 +171,6 @@ plumb_status bounds_check_parameter_options(const plumb_parameter_options *optio
     PROPAGATE(bounds_check("rho", options->rho));
     PROPAGATE(bounds_check("clip", options->clip));
     PROPAGATE(bounds_check("curvature_interval", (double)options->curvature_interval));
+    PROPAGATE(bounds_check("cost_seconds", options->cost_seconds));
     return bounds_check_roots(options);
 }

@@ -22,6 +22,7 @@
 #include "correct/polar_correction.h"
 #include "linalg/polar.h"
 #include "linalg/polar_expansion.h"
+#include "linalg/polar_panels.h"
 #include "optim/elementwise.h"
 #include "optim/optimizer.h"
 #include "optim/pipeline.h"
@@ -88,8 +89,11 @@ static double muon_squared_weights(const plumb_parameter_options *options, int64
 
 static polar_correction muon_polar_correction(const optimizer_input *input)
 {
-    return (polar_correction){input->rows, input->cols, input->options->polar,
-                              input->options->polar_steps, input->options->polar_delta,
+    return (polar_correction){input->rows,
+                              input->cols,
+                              input->options->polar,
+                              input->options->polar_steps,
+                              input->options->polar_delta,
                               &input->counts->clipped};
 }
 
@@ -159,16 +163,42 @@ static plumb_status muon_orthogonal(const optimizer_input *input)
     return pipeline_polar(options, input->rows, input->cols, input->scratch, input->scratch);
 }
 
-static plumb_status muon_update(const optimizer_input *input)
+static void muon_step(const optimizer_input *input, const float *orthogonal)
 {
-    PROPAGATE(muon_orthogonal(input));
     double longest = (double)(input->rows > input->cols ? input->rows : input->cols);
     double step_size = input->learning_rate * adamw_update_size * sqrt(longest);
     double keep = 1.0 - input->learning_rate * input->options->weight_decay;
-    muon_apply(input->count, (float)keep, (float)step_size, input->values, input->scratch,
+    muon_apply(input->count, (float)keep, (float)step_size, input->values, orthogonal,
                input->new_values);
+}
+
+static plumb_status muon_update(const optimizer_input *input)
+{
+    PROPAGATE(muon_orthogonal(input));
+    muon_step(input, input->scratch);
     return PLUMB_OK;
 }
+
+/* The fast polar factor of the plain pipeline. */
+static int muon_panel_count(const plumb_parameter_options *options, int64_t rows, int64_t cols)
+{
+    bool single = options->polar_delta == 0.0 || options->polar_delta >= POLAR_PANELS_LEAST_DELTA;
+    bool fast = options->polar == PLUMB_POLAR_FAST && single &&
+                options->correction == PLUMB_CORRECTION_NONE &&
+                options->pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE;
+    return fast ? polar_panel_count(rows, cols, VECTOR_BLOCK) : 1;
+}
+
+static void muon_panel_direction(const optimizer_input *input, float *direction)
+{
+    muon_direction(input, input->gradient, input->states[0], input->new_states[0], direction);
+}
+
+static const optimizer_panels muon_panels = {
+    .count = muon_panel_count,
+    .direction = muon_panel_direction,
+    .apply = muon_step,
+};
 
 static bool muon_wants_groups(const plumb_parameter_options *options)
 {
@@ -266,5 +296,6 @@ const optimizer_kind optimizer_muon = {
     .validate = muon_validate,
     .validate_groups = muon_validate_groups,
     .update = muon_update,
+    .panels = &muon_panels,
     .cost = muon_cost,
 };

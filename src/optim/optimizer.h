@@ -49,6 +49,21 @@ typedef struct optimizer_input {
     float *scratch; /* [count], free to use; NULL unless needs_scratch */
 } optimizer_input;
 
+/*
+ * For kinds whose update of a large matrix may be made in panels of rows, which may have owners of
+ * their own: an element-wise direction, its fast polar factor (linalg/polar_panels.h) with
+ * options->polar_delta and polar_steps, element-wise new values. The step forms the factor.
+ * `input` has the elements of one panel; rows and cols are the whole parameter's.
+ */
+typedef struct optimizer_panels {
+    /* Panels of a matrix, those of polar_panel_count; 1: it is updated whole, by `update`. */
+    int (*count)(const plumb_parameter_options *options, int64_t rows, int64_t cols);
+    /* The new states, and what the polar factor is taken of. */
+    void (*direction)(const optimizer_input *input, float *direction);
+    /* The new values from the panel's part of the polar factor. */
+    void (*apply)(const optimizer_input *input, const float *polar);
+} optimizer_panels;
+
 typedef struct optimizer_kind {
     const char *name;    /* as the program's --optimizer spells it */
     bool element_wise;   /* may be given any slice */
@@ -84,6 +99,7 @@ typedef struct optimizer_kind {
     /* The same for what depends on G, once G is known; may be NULL. */
     plumb_status (*validate_groups)(const plumb_parameter_options *options, int groups);
     plumb_status (*update)(const optimizer_input *input);
+    const optimizer_panels *panels; /* NULL: never in panels */
     /* Seconds, by a rough model, of one update: for balancing owners only, never for results. */
     double (*cost)(const plumb_parameter_options *options, int groups, int64_t rows, int64_t cols,
                    int64_t count);

@@ -67,6 +67,7 @@ plumb_status plumb_parameter_options_init(plumb_parameter_options *options, size
         .relative_damping = 1e-6,
         .root_interval = 10,
         .root_failures = 3,
+        .root_method = PLUMB_ROOT_EIGEN,
         .block_size = 1024,
         .grafting = PLUMB_GRAFTING_ADAMW,
         .bias_correction = 1,

@@ -47,10 +47,22 @@ static void sgd_nesterov(int64_t count, sgd_scalars s, const float *restrict gra
     }
 }
 
+/* Without momentum: v is the gradient. */
+VECTOR_CLONES
+static void sgd_bare(int64_t count, sgd_scalars s, const float *restrict gradient,
+                     const float *restrict values, float *restrict new_values)
+{
+    for (int64_t i = 0; i < count; i++) {
+        new_values[i] = s.keep * values[i] - s.rate * gradient[i];
+    }
+}
+
 static plumb_status sgd_update(const optimizer_input *input)
 {
     sgd_scalars scalars = sgd_scalars_of(input);
-    if (input->options->nesterov) {
+    if (input->options->beta1 == 0.0) {
+        sgd_bare(input->count, scalars, input->gradient, input->values, input->new_values);
+    } else if (input->options->nesterov) {
         sgd_nesterov(input->count, scalars, input->gradient, input->values, input->states[0],
                      input->new_values, input->new_states[0]);
     } else {
@@ -58,6 +70,12 @@ static plumb_status sgd_update(const optimizer_input *input)
                   input->new_values, input->new_states[0]);
     }
     return PLUMB_OK;
+}
+
+/* The momentum; none to keep if it is forgotten at once. */
+static int sgd_states(const plumb_parameter_options *options, int groups)
+{
+    return options->beta1 == 0.0 ? 0 : elementwise_one_state(options, groups);
 }
 
 static void sgd_defaults(plumb_parameter_options *options)
@@ -78,7 +96,7 @@ static double sgd_cost(const plumb_parameter_options *options, int groups, int64
 const optimizer_kind optimizer_sgd = {
     .name = "sgd",
     .element_wise = true,
-    .state_count = elementwise_one_state,
+    .state_count = sgd_states,
     .state_name = elementwise_momentum,
     .defaults = sgd_defaults,
     .update = sgd_update,

@@ -270,6 +270,13 @@ static plumb_status validate_correction(const plumb_parameter_options *options)
     return PLUMB_OK;
 }
 
+/* Roots that corrections take apart by their eigenvalues. */
+static bool corrects_roots(plumb_correction correction)
+{
+    return correction == PLUMB_CORRECTION_SECOND_ORDER || correction == PLUMB_CORRECTION_WISHART ||
+           correction == PLUMB_CORRECTION_PAPER_DIAGONAL;
+}
+
 static plumb_status shampoo_validate(const plumb_parameter_options *options, int64_t rows,
                                      int64_t cols)
 {
@@ -279,6 +286,10 @@ static plumb_status shampoo_validate(const plumb_parameter_options *options, int
             PLUMB_ERROR_UNSUPPORTED,
             "paper_mixing and paper_support_clip belong to AdamW's PAPER modes: they must be 0");
     PROPAGATE(validate_correction(options));
+    REQUIRE(options->root_method == PLUMB_ROOT_EIGEN || !corrects_roots(options->correction),
+            PLUMB_ERROR_UNSUPPORTED,
+            "correction %s needs eigenvalues: root_method must be the default",
+            correction_name(options->correction));
     return blocks_is_vector(rows, cols) ? PLUMB_OK : blocks_check(options->block_size, rows, cols);
 }
 
@@ -306,7 +317,8 @@ static plumb_status shampoo_validate_groups(const plumb_parameter_options *optio
 
 /*
  * Flops: half a product a side for every gradient that enters the averages and one a side for the
- * direction; a decomposition takes the time of about 25 n^3, a root 2 n^3.
+ * direction; a decomposition takes the time of about 25 n^3, a root 2 n^3, both together that of 10
+ * n^3 by shifted inverses, of which about half are in double.
  */
 static double shampoo_cost(const plumb_parameter_options *options, int groups, int64_t rows,
                            int64_t cols, int64_t count)
@@ -321,7 +333,8 @@ static double shampoo_cost(const plumb_parameter_options *options, int groups, i
     double tracks = 1.0 + (double)shampoo_folds(options, groups);
     double samples = shampoo_wants_groups(options) ? 1.0 + (double)groups : 1.0;
     double products = m * n * (m + n) * (samples + 2.0 * tracks);
-    double roots = 27.0 * (m * m * m + n * n * n) * tracks / (double)options->root_interval;
+    double one_root = options->root_method == PLUMB_ROOT_RATIONAL ? 10.0 : 27.0;
+    double roots = one_root * (m * m * m + n * n * n) * tracks / (double)options->root_interval;
     if (options->correction == PLUMB_CORRECTION_SECOND_ORDER) {
         roots += 10.0 * (m * m * m + n * n * n) * samples / (double)options->root_interval;
     }

@@ -7,10 +7,34 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "linalg/rational_root.h"
 #include "linalg/spectrum.h"
 
 /* Of the largest eigenvalue: the least damping that a second attempt starts from. */
 static const double least_relative_damping = 1e-6;
+
+/* As far as the relative damping of the first attempt lets eigenvalues be apart. */
+static double largest_condition(const shampoo_factor *factor)
+{
+    double least = 1.0 / RATIONAL_ROOT_MOST_CONDITION;
+    return 1.0 + 1.0 / fmax(factor->relative_damping, 1.01 * least);
+}
+
+static plumb_status set(const shampoo_factor *factor, matrix_root *m, const double *statistic,
+                        double damping, double relative_damping)
+{
+    if (factor->rational == NULL) {
+        return matrix_root_set(m, statistic, damping, relative_damping);
+    }
+    REQUIRE(isfinite(spectrum_largest(m->n, statistic)), PLUMB_ERROR_NONFINITE,
+            "the matrix holds a NaN or an infinity");
+    rational_root_form form = {.root = m->root,
+                               .damping = damping,
+                               .relative_damping = relative_damping,
+                               .condition = largest_condition(factor),
+                               .tolerance = RATIONAL_ROOT_DEFAULT_TOLERANCE};
+    return rational_root(&form, m->n, statistic, factor->rational);
+}
 
 /*
  * The first attempt is the plain one. The others have their damping on the diagonal before the
@@ -20,7 +44,7 @@ static plumb_status attempt(const shampoo_factor *factor, matrix_root *m, double
                             int attempts, double largest, double *added)
 {
     if (attempts == 0) {
-        return matrix_root_set(m, statistic, factor->damping, factor->relative_damping);
+        return set(factor, m, statistic, factor->damping, factor->relative_damping);
     }
     double usual = factor->damping + factor->relative_damping * largest;
     double damping = fmax(usual, least_relative_damping * largest) * pow(10.0, attempts);
@@ -28,7 +52,7 @@ static plumb_status attempt(const shampoo_factor *factor, matrix_root *m, double
         statistic[i * m->n + i] += damping - *added;
     }
     *added = damping;
-    return matrix_root_set(m, statistic, 0.0, 0.0);
+    return set(factor, m, statistic, 0.0, 0.0);
 }
 
 static const char *side_name(product_side side)

@@ -25,17 +25,19 @@ typedef struct shampoo_factor {
     int most_failures;                /* in a row */
     const block *block;
     product_side side;
-    double standing; /* old */
+    double standing;  /* old */
+    double *rational; /* Shampoo: where the root goes, by shifted inverses; NULL: by eigenvalues */
 } shampoo_factor;
 
 typedef enum shampoo_outcome {
-    SHAMPOO_DECOMPOSED, /* the matrix_root is set */
+    SHAMPOO_DECOMPOSED, /* the matrix_root is set, or the rational root stands in its place */
     SHAMPOO_ZERO,       /* the statistic is 0: there is nothing to decompose yet */
     SHAMPOO_FAILED      /* the old result stays */
 } shampoo_outcome;
 
 /*
- * Sets `m` from the statistic, which is overwritten. *standing: the new one. *failed is counted up
+ * Sets `m` from the statistic, which is overwritten; for a rational root m->n and m->root are all that
+ * is used. *standing: the new one. *failed is counted up
  * if it did not go well at first.
  * Errors: NUMERICAL (more than most_failures in a row, or no result yet), NONFINITE; the message
  * names side and block.

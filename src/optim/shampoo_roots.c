@@ -43,6 +43,11 @@ static void gather(const shampoo_update *u, root_place r)
     }
 }
 
+static bool is_rational(const shampoo_update *u)
+{
+    return u->input->options->root_method == PLUMB_ROOT_RATIONAL;
+}
+
 static plumb_status decompose(const shampoo_update *u, root_place r, double old_standing,
                               double *standing, matrix_root *m)
 {
@@ -51,8 +56,8 @@ static plumb_status decompose(const shampoo_update *u, root_place r, double old_
     size_t bytes = (size_t)(r.n * r.n) * sizeof *root;
     const plumb_parameter_options *options = u->input->options;
     shampoo_factor factor = {
-        options->damping, options->relative_damping, options->root_failures, r.block, r.side,
-        old_standing};
+        options->damping, options->relative_damping,   options->root_failures, r.block, r.side,
+        old_standing,     is_rational(u) ? root : NULL};
     shampoo_outcome outcome = SHAMPOO_FAILED;
     gather(u, r);
     PROPAGATE(shampoo_decompose(&factor, m, u->statistic, standing, &outcome,
@@ -66,6 +71,9 @@ static plumb_status decompose(const shampoo_update *u, root_place r, double old_
         return PLUMB_OK;
     case SHAMPOO_DECOMPOSED:
         break;
+    }
+    if (factor.rational != NULL) {
+        return PLUMB_OK;
     }
     if (r.track > 0) {
         matrix_root_plain(m, root);
@@ -87,8 +95,10 @@ static plumb_status renew(const shampoo_update *u, root_place r)
                (size_t)(r.n * r.n) * sizeof(double));
         return PLUMB_OK;
     }
-    matrix_root m;
-    PROPAGATE(matrix_root_create(r.n, u->root, &m));
+    matrix_root m = {.n = r.n, .root = u->root};
+    if (!is_rational(u)) {
+        PROPAGATE(matrix_root_create(r.n, u->root, &m));
+    }
     plumb_status status = decompose(u, r, old_standing, standing, &m);
     matrix_root_free(&m);
     return status;

@@ -215,6 +215,8 @@ static plumb_status soap_validate(const plumb_parameter_options *options, int64_
 {
     REQUIRE(options->nesterov == 0, PLUMB_ERROR_UNSUPPORTED,
             "SOAP has no Nesterov form: nesterov must be 0");
+    REQUIRE(options->root_method == PLUMB_ROOT_EIGEN, PLUMB_ERROR_UNSUPPORTED,
+            "SOAP needs eigenvectors: root_method must be the default");
     PROPAGATE(optimizer_adamw.validate(options, rows, cols));
     return blocks_is_vector(rows, cols) ? PLUMB_OK : blocks_check(options->block_size, rows, cols);
 }

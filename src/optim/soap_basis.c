@@ -106,7 +106,7 @@ static plumb_status decompose(soap_bases *s, const block *b, product_side side, 
     int64_t n = product_length(side, b->rows, b->cols);
     double *basis = new_factor(s, b, SOAP_BASIS, side);
     /* Damping moves no eigenvector: as much as keeps all eigenvalues positive. */
-    shampoo_factor factor = {0.0, 1.0, options->root_failures, b, side, old_standing};
+    shampoo_factor factor = {0.0, 1.0, options->root_failures, b, side, old_standing, NULL};
     shampoo_outcome outcome = SHAMPOO_FAILED;
     matrix_root m;
     PROPAGATE(matrix_root_create(n, 1, &m));

@@ -15,7 +15,7 @@
 #include "step/slices.h"
 #include "step/weights.h"
 
-enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 21, LINES_OF_PARAMETER = 28 };
+enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 21, LINES_OF_PARAMETER = 30 };
 
 /* The lines of the handle's options; returns the end of the text. */
 static char *describe_options(const plumb *p, char *at)
@@ -29,8 +29,8 @@ static char *describe_options(const plumb *p, char *at)
                   (long long)o->bucket_elements);
     at += sprintf(at, "chunk_elements = %lld\nreplica_check = %d\n", (long long)o->chunk_elements,
                   o->replica_check);
-    at += sprintf(at, "shared_memory = %d\nspread_panels = %d\n", o->shared_memory,
-                  o->spread_panels);
+    at +=
+        sprintf(at, "shared_memory = %d\nspread_panels = %d\n", o->shared_memory, o->spread_panels);
     at += sprintf(at, "average_weights = %d\naverage_beta = %.17g\naverage_from = %lld\n",
                   (int)o->average_weights, o->average_beta, (long long)o->average_from);
     at += sprintf(at, "number of parameters = %lld\n", (long long)p->parameter_count);
@@ -46,6 +46,7 @@ static char *describe_roots(const parameter *one, char *at)
     at += sprintf(at, "relative_damping of %s = %.17g\n", one->name, q->relative_damping);
     at += sprintf(at, "root_interval of %s = %d\n", one->name, q->root_interval);
     at += sprintf(at, "root_failures of %s = %d\n", one->name, q->root_failures);
+    at += sprintf(at, "root_method of %s = %d\n", one->name, (int)q->root_method);
     at += sprintf(at, "block_size of %s = %lld\n", one->name, (long long)q->block_size);
     at += sprintf(at, "grafting of %s = %d\n", one->name, (int)q->grafting);
     at += sprintf(at, "bias_correction of %s = %d\n", one->name, q->bias_correction);
@@ -77,6 +78,7 @@ static char *describe_parameter(const parameter *one, int64_t index, char *at)
     at += sprintf(at, "rho of %s = %.17g\n", one->name, q->rho);
     at += sprintf(at, "clip of %s = %.17g\n", one->name, q->clip);
     at += sprintf(at, "curvature_interval of %s = %d\n", one->name, q->curvature_interval);
+    at += sprintf(at, "cost_seconds of %s = %.17g\n", one->name, q->cost_seconds);
     return describe_roots(one, at);
 }
 
@@ -246,6 +248,15 @@ static plumb_status prepare(plumb *p, int64_t total)
     return gradients_begin(p);
 }
 
+/* Messages do the same, with more copies: said once. */
+static void tell_of_messages(const plumb *p, exchange *x)
+{
+    const char *reason = exchange_notice(x);
+    if (reason != NULL) {
+        handle_log(p, PLUMB_LOG_WARNING, "ranks of a node exchange by messages: %s", reason);
+    }
+}
+
 static plumb_status begin(plumb *p, int64_t total)
 {
     PROPAGATE(handle_expect(p, HANDLE_IDLE, "plumb_begin_step"));
@@ -260,6 +271,10 @@ static plumb_status begin(plumb *p, int64_t total)
                               "the number of micro-batches", (double)total));
     PROPAGATE(exchange_open(p->exchange));
     PROPAGATE(curvature_open(p));
+    tell_of_messages(p, p->exchange);
+    if (p->curvature != NULL) {
+        tell_of_messages(p, p->curvature);
+    }
     p->phase = HANDLE_OPEN;
     return PLUMB_OK;
 }

@@ -125,6 +125,22 @@ plumb_status plumb_gradient_buffer(plumb *p, int id, float **gradient)
     return handle_result(p, find_buffer(p, id, gradient));
 }
 
+static void remember_nonfinite(plumb *p, const parameter *one, int rank, int64_t micro_batch)
+{
+    gradients_remember(
+        p, error_raise(PLUMB_ERROR_NONFINITE,
+                       "gradient of parameter \"%s\" is not finite (rank %d, micro-batch %lld)",
+                       one->name, rank, (long long)micro_batch));
+}
+
+void gradients_look(plumb *p)
+{
+    exchange_suspect found = exchange_suspected(p->exchange);
+    if (found.parameter >= 0) {
+        remember_nonfinite(p, &p->parameters[found.parameter], found.rank, found.micro_batch);
+    }
+}
+
 static plumb_status accumulate(plumb *p, int id, int64_t micro_batch, const float *gradient)
 {
     const parameter *one = NULL;
@@ -141,11 +157,7 @@ static plumb_status accumulate(plumb *p, int id, int64_t micro_batch, const floa
     known->touched = true;
     PROPAGATE(exchange_accumulate(p->exchange, id, micro_batch, gradient, &finite));
     if (!finite) {
-        gradients_remember(p, error_raise(PLUMB_ERROR_NONFINITE,
-                                          "gradient of parameter \"%s\" is not finite (rank %d, "
-                                          "micro-batch %lld)",
-                                          one->name, exchange_order(p->exchange)->rank,
-                                          (long long)micro_batch));
+        remember_nonfinite(p, one, exchange_order(p->exchange)->rank, micro_batch);
     }
     return PLUMB_OK;
 }

@@ -24,4 +24,7 @@ plumb_status gradients_begin(plumb *p);
  */
 plumb_status gradients_complete(plumb *p);
 
+/* Remembers what was found in gradients that nobody had looked at when they were given. */
+void gradients_look(plumb *p);
+
 #endif

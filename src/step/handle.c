@@ -136,6 +136,8 @@ static plumb_status make(MPI_Comm communicator, const plumb_options *options, pl
     if (mine == PLUMB_OK) {
         (*p)->options = *options;
         settings.allreduce = options->exchange == PLUMB_EXCHANGE_ALLREDUCE;
+        settings.shared_memory = options->shared_memory != 0;
+        settings.look_later = true;
         settings.chunk = options->chunk_elements;
         settings.nominal_samples = options->nominal_samples;
     }

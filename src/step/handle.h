@@ -86,6 +86,7 @@ struct plumb {
     optimizer_counts counts;          /* of this rank's updates in this step */
     float *scratch;                   /* for optimizers that need it */
     int *blocks_of;                   /* [ranks] blocks of squares of what a rank owns */
+    struct panels *panels;            /* of parameters updated in panels; NULL: there are none */
 
     /* The step that is open. */
     int64_t micro_batches; /* K */

@@ -1,13 +1,12 @@
 /*
- * Cutting parameters into buckets and choosing owners (plan.h).
+ * Cutting parameters into buckets (plan.h).
  */
 #include "step/plan.h"
-
-#include <stdlib.h>
 
 #include "base/memory.h"
 #include "base/vector.h"
 #include "optim/pipeline.h"
+#include "step/panels.h"
 
 enum {
     SMALLEST_TARGET = 16 << 10, /* elements: below, a message costs more than its bytes */
@@ -15,9 +14,6 @@ enum {
     BUCKETS_PER_OWNER = 4,
     MOST_CUTS = 8192 /* buckets have tags, and MPI promises 32767 of them */
 };
-
-/* Seconds to move one element to its owner and back, for balancing only. */
-static const double seconds_per_element = 4e-9;
 
 static bool must_stay_whole(const parameter *one)
 {
@@ -69,6 +65,16 @@ static plumb_status add_bucket(cutter *c, const layout_bucket *bucket)
     return PLUMB_OK;
 }
 
+/* Elements of a parameter in a bucket of their own. */
+static plumb_status add_piece(cutter *c, int64_t index, int64_t first, int64_t count, bool by_group)
+{
+    return add_bucket(c, &(layout_bucket){.first = c->l->parameters[index].offset + first,
+                                          .count = count,
+                                          .first_parameter = index,
+                                          .last_parameter = index,
+                                          .by_group = by_group});
+}
+
 /* Large and element-wise: pieces of whole blocks, about equal. */
 static plumb_status cut_slices(cutter *c, int64_t index, bool by_group)
 {
@@ -78,8 +84,22 @@ static plumb_status cut_slices(cutter *c, int64_t index, bool by_group)
     where->first_bucket = c->l->bucket_count;
     for (int64_t first = 0; first < where->count; first += size) {
         int64_t count = where->count - first < size ? where->count - first : size;
-        layout_bucket bucket = {where->offset + first, count, 0, index, index, by_group, 0};
-        PROPAGATE(add_bucket(c, &bucket));
+        PROPAGATE(add_piece(c, index, first, count, by_group));
+    }
+    where->last_bucket = c->l->bucket_count - 1;
+    c->open = false;
+    return PLUMB_OK;
+}
+
+/* One bucket a panel. */
+static plumb_status cut_panels(cutter *c, int64_t index)
+{
+    const parameter *one = &c->p->parameters[index];
+    layout_parameter *where = &c->l->parameters[index];
+    where->first_bucket = c->l->bucket_count;
+    for (int panel = 0; panel < panels_count(one); panel++) {
+        int64_t first = panels_first(one, panel);
+        PROPAGATE(add_piece(c, index, first, panels_first(one, panel + 1) - first, false));
     }
     where->last_bucket = c->l->bucket_count - 1;
     c->open = false;
@@ -102,9 +122,13 @@ static plumb_status place_whole(cutter *c, int64_t index, bool by_group, int64_t
         }
     }
     where->first_bucket = where->last_bucket = c->l->bucket_count;
-    layout_bucket bucket = {where->offset, where->count, 0, index, index, by_group, tail};
     c->open = tail == 0;
-    return add_bucket(c, &bucket);
+    return add_bucket(c, &(layout_bucket){.first = where->offset,
+                                          .count = where->count,
+                                          .first_parameter = index,
+                                          .last_parameter = index,
+                                          .by_group = by_group,
+                                          .tail = tail});
 }
 
 static plumb_status cut(cutter *c)
@@ -114,7 +138,9 @@ static plumb_status cut(cutter *c)
         plumb_pipeline pipeline = one->options.pipeline;
         bool encoded = pipeline_by_group(pipeline);
         bool by_group = encoded || optimizer_wants_groups(&one->options);
-        if (!must_stay_whole(one) && c->l->parameters[i].count > c->target) {
+        if (panels_count(one) > 1) {
+            PROPAGATE(cut_panels(c, i));
+        } else if (!must_stay_whole(one) && c->l->parameters[i].count > c->target) {
             PROPAGATE(cut_slices(c, i, by_group));
         } else {
             int64_t tail = encoded ? pipeline_tail(pipeline, one->rows, one->cols) : 0;
@@ -122,65 +148,6 @@ static plumb_status cut(cutter *c)
         }
     }
     return PLUMB_OK;
-}
-
-static double bucket_cost(const plumb *p, const layout *l, const layout_bucket *b)
-{
-    double cost = seconds_per_element * (double)b->count;
-    for (int64_t i = b->first_parameter; i <= b->last_parameter; i++) {
-        const parameter *one = &p->parameters[i];
-        int64_t count = l->parameters[i].count < b->count ? l->parameters[i].count : b->count;
-        cost += one->kind->cost(&one->options, p->state_groups, one->rows, one->cols, count);
-    }
-    return cost;
-}
-
-typedef struct job {
-    double cost;
-    int64_t bucket;
-} job;
-
-static int compare_jobs(const void *left, const void *right)
-{
-    const job *a = left;
-    const job *b = right;
-    if (a->cost != b->cost) {
-        return a->cost > b->cost ? -1 : 1;
-    }
-    return a->bucket < b->bucket ? -1 : 1;
-}
-
-static int least_loaded(const double *loads, int ranks)
-{
-    int least = 0;
-    for (int rank = 1; rank < ranks; rank++) {
-        least = loads[rank] < loads[least] ? rank : least;
-    }
-    return least;
-}
-
-static plumb_status choose_owners(const plumb *p, int ranks, layout *l)
-{
-    job *jobs = NULL;
-    double *loads = NULL;
-    plumb_status status = memory_allocate(l->bucket_count, sizeof *jobs, &jobs);
-    if (status == PLUMB_OK) {
-        status = memory_zeroed(ranks, sizeof *loads, &loads);
-    }
-    if (status == PLUMB_OK) {
-        for (int64_t i = 0; i < l->bucket_count; i++) {
-            jobs[i] = (job){bucket_cost(p, l, &l->buckets[i]), i};
-        }
-        qsort(jobs, (size_t)l->bucket_count, sizeof *jobs, compare_jobs);
-        for (int64_t i = 0; i < l->bucket_count; i++) {
-            int owner = least_loaded(loads, ranks);
-            loads[owner] += jobs[i].cost;
-            l->buckets[jobs[i].bucket].owner = owner;
-        }
-    }
-    memory_free(&jobs);
-    memory_free(&loads);
-    return status;
 }
 
 plumb_status plan_make(const plumb *p, int ranks, layout *l)
@@ -191,8 +158,8 @@ plumb_status plan_make(const plumb *p, int ranks, layout *l)
         cutter c = {p, l, target_elements(p, l->length, ranks), 0, false};
         status = cut(&c);
     }
-    if (status == PLUMB_OK && p->options.owners == PLUMB_OWNERS_SHARDED) {
-        status = choose_owners(p, ranks, l);
+    if (status == PLUMB_OK) {
+        status = placement_choose(p, ranks, l);
     }
     if (status != PLUMB_OK) {
         layout_free(l);

@@ -10,9 +10,12 @@
 /*
  * A layout of the handle's parameters for `ranks` owners. Parameters that must stay whole
  * (matrices with a polar factor, group streams) get one owner; large element-wise ones are cut
- * at block borders; small neighbours share a bucket. Owners by longest processing time first
- * (Graham 1969). Local. MEMORY.
+ * at block borders, matrices that are updated in panels at the panels' borders; small neighbours
+ * share a bucket. Local. MEMORY.
  */
 plumb_status plan_make(const plumb *p, int ranks, layout *l);
+
+/* Estimates every bucket's seconds and chooses its owner (placement.c). MEMORY. */
+plumb_status placement_choose(const plumb *p, int ranks, layout *l);
 
 #endif

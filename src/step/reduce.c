@@ -20,6 +20,7 @@ enum {
     HEADER_FAILED, /* FAILED_... */
     HEADER_BYTES,
     HEADER_MESSAGES,
+    HEADER_WIRE,
     HEADER_OVERLAP,
     HEADER_SECONDS,
     HEADER_SIZE
@@ -75,9 +76,17 @@ void reduce_free(plumb *p)
 static void square_blocks(plumb *p, double *blocks)
 {
     const layout *l = exchange_layout(p->exchange);
+    int64_t before = 0; /* blocks of slices in the same bucket */
     for (int64_t i = 0; i < p->slice_count; i++) {
         const slice *s = &p->slices[i];
+        before = i > 0 && p->slices[i - 1].bucket == s->bucket ? before : 0;
         if (!slice_owned(p, s)) {
+            continue;
+        }
+        const double *formed = exchange_squares(p->exchange, s->bucket);
+        if (formed != NULL) {
+            memcpy(blocks + s->block, formed + before, (size_t)s->blocks * sizeof *blocks);
+            before += s->blocks;
             continue;
         }
         const float *sum =
@@ -116,10 +125,12 @@ static void fill_mine(plumb *p, double start, gathering *g)
         exchange_account(p->curvature, &more, &overlap);
         account.bytes += more.bytes;
         account.messages += more.messages;
+        account.wire_bytes += more.wire_bytes;
     }
     g->mine[HEADER_FAILED] = failure_level(p);
     g->mine[HEADER_BYTES] = (double)account.bytes;
     g->mine[HEADER_MESSAGES] = (double)account.messages;
+    g->mine[HEADER_WIRE] = (double)account.wire_bytes;
     double *at = g->mine + HEADER_SIZE;
     for (int64_t k = 0; k < p->count; k++) {
         *at++ = p->descriptions[k].samples;
@@ -226,11 +237,13 @@ static void sum_traffic(const plumb *p, const gathering *g, plumb_report *report
 {
     double bytes = 0.0;
     double messages = 0.0;
+    double wire = 0.0;
     double overlap = 0.0;
     for (int rank = 0; rank < g->ranks; rank++) {
         const double *header = g->all + g->displacements[rank];
         bytes += header[HEADER_BYTES];
         messages += header[HEADER_MESSAGES];
+        wire += header[HEADER_WIRE];
         overlap += header[HEADER_OVERLAP];
         report->exchange_seconds = fmax(report->exchange_seconds, header[HEADER_SECONDS]);
     }
@@ -238,6 +251,7 @@ static void sum_traffic(const plumb *p, const gathering *g, plumb_report *report
     plain += curvature_due(p) ? exchange_plain_bytes(p->curvature) : 0;
     report->exchange_bytes = (int64_t)bytes + exchange_publish_bytes(p->exchange);
     report->exchange_messages = (int64_t)messages + exchange_publish_messages(p->exchange);
+    report->wire_bytes = (int64_t)wire + exchange_publish_wire_bytes(p->exchange);
     report->first_leg_ratio = plain > 0 ? bytes / (double)plain : 1.0;
     report->overlap = overlap / g->ranks;
 }
@@ -341,6 +355,7 @@ static plumb_status reduce(plumb *p)
                                .unclipped = 1.0};
     PROPAGATE(gradients_complete(p));
     PROPAGATE(exchange_deliver(p->exchange));
+    gradients_look(p);
     PROPAGATE(curvature_deliver(p));
     return agree(p, start);
 }

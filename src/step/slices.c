@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/vector.h"
+#include "step/panels.h"
 
 bool slice_owned(const plumb *p, const slice *s)
 {
@@ -101,10 +102,12 @@ plumb_status slices_make(plumb *p)
         }
         PROPAGATE(make_states(p, s));
         PROPAGATE(make_matrix_states(p, s));
-        if (p->parameters[s->parameter].kind->needs_scratch && s->count > scratch) {
+        const parameter *one = &p->parameters[s->parameter];
+        if (one->kind->needs_scratch && panels_count(one) == 1 && s->count > scratch) {
             scratch = s->count;
         }
     }
+    PROPAGATE(panels_make(p));
     return scratch > 0 ? memory_allocate(scratch, sizeof *p->scratch, &p->scratch) : PLUMB_OK;
 }
 
@@ -128,6 +131,7 @@ void slices_free(plumb *p)
     for (int64_t i = 0; p->slices != NULL && i < p->slice_count; i++) {
         free_states(&p->slices[i]);
     }
+    panels_free(p);
     memory_free(&p->slices);
     memory_free(&p->blocks_of);
     memory_free(&p->scratch);

@@ -21,7 +21,8 @@ static plumb_status even_layout(int64_t length, int ranks, layout *l)
     PROPAGATE(memory_zeroed(ranks, sizeof *l->buckets, &l->buckets));
     for (int64_t first = 0; first < length; first += size) {
         int64_t count = length - first < size ? length - first : size;
-        l->buckets[l->bucket_count] = (layout_bucket){first, count, l->bucket_count, 0, 0, 0, 0};
+        l->buckets[l->bucket_count] =
+            (layout_bucket){.first = first, .count = count, .owner = l->bucket_count};
         l->bucket_count++;
     }
     l->parameters[0] = (layout_parameter){0, length, 0, l->bucket_count - 1};

@@ -10,12 +10,24 @@
 #include "exchange/transport.h"
 #include "optim/pipeline.h"
 #include "step/curvature.h"
+#include "step/panels.h"
 #include "step/reduce.h"
 #include "step/slices.h"
+#include "step/update.h"
 #include "step/weights.h"
 
-/* The slice's mean gradient, clipped and finished by the pipeline, in place of its sum. */
-static plumb_status prepare_gradient(plumb *p, const slice *s, float *gradient)
+enum {
+    STRETCH = 2 * VECTOR_BLOCK, /* elements: a handful of arrays of them fit into a core's cache */
+    MOST_CUT_STATES = 16
+};
+
+float *update_gradient(plumb *p, const slice *s)
+{
+    const layout *l = exchange_layout(p->exchange);
+    return exchange_sum(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
+}
+
+plumb_status update_prepare(plumb *p, const slice *s, float *gradient)
 {
     const parameter *one = &p->parameters[s->parameter];
     vector_divide(s->count, (float)p->divisor, gradient, gradient);
@@ -28,7 +40,7 @@ static plumb_status prepare_gradient(plumb *p, const slice *s, float *gradient)
     return PLUMB_OK;
 }
 
-static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, const float *gradient)
+optimizer_input update_input(plumb *p, slice *s, double learning_rate, const float *gradient)
 {
     const parameter *one = &p->parameters[s->parameter];
     optimizer_input input = {
@@ -64,7 +76,7 @@ static optimizer_input slice_input(plumb *p, slice *s, double learning_rate, con
 }
 
 /* An overflow in a state would stay there for good, even where the new values look sane. */
-static plumb_status check_results(const plumb *p, const slice *s, const optimizer_input *input)
+plumb_status update_check(const plumb *p, const slice *s, const optimizer_input *input)
 {
     const parameter *one = &p->parameters[s->parameter];
     int rank = exchange_order(p->exchange)->rank;
@@ -87,34 +99,73 @@ static plumb_status check_results(const plumb *p, const slice *s, const optimize
     return PLUMB_OK;
 }
 
-static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
+static plumb_status update_whole(plumb *p, slice *s, double learning_rate)
 {
     const parameter *one = &p->parameters[s->parameter];
     const layout *l = exchange_layout(p->exchange);
-    int64_t offset = s->offset - l->buckets[s->bucket].first;
-    float *gradient = exchange_sum(p->exchange, s->bucket) + offset;
-    plumb_status status = prepare_gradient(p, s, gradient);
+    float *gradient = update_gradient(p, s);
+    plumb_status status = update_prepare(p, s, gradient);
     if (optimizer_wants_groups(&one->options)) {
+        int64_t offset = s->offset - l->buckets[s->bucket].first;
         slices_group_means(p, p->exchange, s->bucket, offset, s->count, p->report.clip_factor,
                            p->groups_of_slice);
     }
-    optimizer_input input = slice_input(p, s, learning_rate, gradient);
+    optimizer_input input = update_input(p, s, learning_rate, gradient);
     if (status == PLUMB_OK) {
         status = one->kind->update(&input);
     }
     PROPAGATE(handle_named(p, one, status));
-    return check_results(p, s, &input);
+    return update_check(p, s, &input);
 }
 
-static plumb_status compute(plumb *p, double learning_rate)
+/* True if the slice may be updated a stretch at a time, as it may be cut among owners. */
+static bool may_be_cut(const parameter *one, const slice *s)
+{
+    return one->kind->element_wise && !pipeline_finishes(&one->options) &&
+           s->state_count <= MOST_CUT_STATES && s->matrix_state_count == 0;
+}
+
+/* Stretch by stretch, so that what one pass has left in the cache is there for the next. */
+static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
+{
+    if (!may_be_cut(&p->parameters[s->parameter], s)) {
+        return update_whole(p, s, learning_rate);
+    }
+    for (int64_t from = 0; from < s->count; from += STRETCH) {
+        float *states[2][MOST_CUT_STATES];
+        slice stretch = *s;
+        stretch.first += from;
+        stretch.offset += from;
+        stretch.curvature_offset += from;
+        stretch.count = s->count - from < STRETCH ? s->count - from : STRETCH;
+        for (int turn = 0; turn < 2; turn++) {
+            for (int i = 0; i < s->state_count; i++) {
+                states[turn][i] = s->states[turn][i] + from;
+            }
+            stretch.states[turn] = states[turn];
+        }
+        PROPAGATE(update_whole(p, &stretch, learning_rate));
+    }
+    return PLUMB_OK;
+}
+
+static plumb_status check_rate(double learning_rate)
 {
     REQUIRE(isfinite(learning_rate) && learning_rate >= 0.0, PLUMB_ERROR_ARGUMENT,
             "the learning rate is %g", learning_rate);
+    return PLUMB_OK;
+}
+
+/* What this rank owns, as long as *mine is no failure; panels first, since ranks wait for each other
+ * there. Returns failures of MPI only. */
+static plumb_status compute(plumb *p, double learning_rate, plumb_status *mine)
+{
     p->counts = (optimizer_counts){0};
-    for (int64_t i = 0; i < p->slice_count; i++) {
+    PROPAGATE(panels_update(p, learning_rate, mine));
+    for (int64_t i = 0; i < p->slice_count && *mine == PLUMB_OK; i++) {
         slice *s = &p->slices[i];
-        if (slice_owned(p, s)) {
-            PROPAGATE(update_slice(p, s, learning_rate));
+        if (slice_owned(p, s) && panels_count(&p->parameters[s->parameter]) == 1) {
+            *mine = update_slice(p, s, learning_rate);
         }
     }
     return PLUMB_OK;
@@ -163,10 +214,13 @@ static plumb_status commit(plumb *p)
     p->current = 1 - p->current;
     p->steps++;
     weights_add(p);
-    double seconds[2] = {p->report.update_seconds, transport_seconds() - start};
-    PROPAGATE(agreement_largest(exchange_communicator(p->exchange), 2, seconds));
-    p->report.update_seconds = seconds[0];
-    p->report.exchange_seconds += seconds[1];
+    double seconds = 0.0;
+    if (exchange_publishes(p->exchange)) {
+        seconds = transport_seconds() - start;
+        PROPAGATE(agreement_largest(exchange_communicator(p->exchange), 1, &seconds));
+    }
+    p->report.panel_bytes = p->panels == NULL ? 0 : p->panels->bytes;
+    p->report.exchange_seconds += seconds;
     return sum_counts(p);
 }
 
@@ -183,11 +237,13 @@ static plumb_status update(plumb *p, double learning_rate, const plumb_report *r
     double start = transport_seconds();
     plumb_status status = reduce_check_report(report);
     if (status == PLUMB_OK) {
-        status = compute(p, learning_rate);
+        status = check_rate(learning_rate);
     }
+    PROPAGATE(compute(p, learning_rate, &status));
     p->report.update_seconds = transport_seconds() - start;
-    PROPAGATE(agreement_equal(exchange_communicator(p->exchange), status, "the learning rate",
-                              learning_rate));
+    PROPAGATE(agreement_equal_largest(exchange_communicator(p->exchange), status,
+                                      "the learning rate", learning_rate,
+                                      &p->report.update_seconds));
     PROPAGATE(check_replicas(p));
     return commit(p);
 }

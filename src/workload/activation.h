@@ -41,8 +41,8 @@ void activation_row_products(int64_t rows, int64_t columns, int64_t stride, cons
  * Cross entropy in nats of `rows` predictions over `classes` logits. losses[row] receives each
  * row's loss; logits become the gradient of `scale` times the sum of losses.
  */
-void activation_cross_entropy(int64_t rows, int64_t classes, const unsigned char *targets,
-                              float scale, float *logits, double *losses);
+void activation_cross_entropy(int64_t rows, int64_t classes, const int32_t *targets, float scale,
+                              float *logits, double *losses);
 
 /* Index of the largest of `count` >= 1 values, the first of equals. */
 int64_t activation_arg_max(int64_t count, const float *values);

@@ -6,6 +6,7 @@
 
 #include "workload/activation.h"
 #include "workload/gpt_attention.h"
+#include "workload/label_sampling.h"
 
 #include <cblas.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 typedef struct backward_pass {
     gpt *model;
     int64_t sequences, rows;
+    const gpt_draw *draw; /* or NULL */
     const workload_sink *sink;
     bool measure;       /* the gradient's norm is wanted */
     double square_norm; /* of the parameters that are complete */
@@ -101,17 +103,51 @@ static int norm_backward(backward_pass *pass, int gain, const float *input,
     return hand_over(pass, gain, gain_gradient) || hand_over(pass, gain + 1, bias_gradient);
 }
 
+/* Losses of positions [first, first + rows) and what they add to the gradient of the head. */
+static void backward_logits(backward_pass *pass, int64_t first, int64_t rows, float *gradient)
+{
+    gpt *model = pass->model;
+    const gpt_state *state = &model->state;
+    int64_t vocabulary = model->shape.vocabulary;
+    int64_t width = model->shape.width;
+    gpt_logits(model, first, rows);
+    if (pass->draw != NULL) {
+        label_sampling_draw_tokens(model->base.options.seed, pass->draw->step,
+                                   pass->draw->micro_batch, first, rows, vocabulary, state->logits,
+                                   state->targets + first);
+    }
+    activation_cross_entropy(rows, vocabulary, state->targets + first, 1.0f / (float)pass->rows,
+                             state->logits, state->losses + first);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)vocabulary, (int)width, (int)rows,
+                1.0f, state->logits, (int)vocabulary, state->normalised + first * width, (int)width,
+                first == 0 ? 0.0f : 1.0f, gradient, (int)width);
+    pass_on(rows, vocabulary, width, state->logits, gpt_final_values(model, GPT_HEAD),
+            state->narrow_gradient + first * width);
+}
+
+static int backward_head(backward_pass *pass)
+{
+    int head = gpt_final_index(&pass->model->shape, GPT_HEAD);
+    int64_t most = pass->model->state.logit_rows;
+    float *gradient;
+    if (get_destination(pass, head, &gradient) != 0) {
+        return 1;
+    }
+    for (int64_t first = 0; first < pass->rows; first += most) {
+        int64_t left = pass->rows - first;
+        backward_logits(pass, first, left < most ? left : most, gradient);
+    }
+    return complete(pass, head, gradient);
+}
+
 static int backward_end(backward_pass *pass)
 {
     const gpt *model = pass->model;
     const gpt_state *state = &model->state;
     int64_t width = model->shape.width;
-    if (weight_gradient(pass, gpt_final_index(&model->shape, GPT_HEAD), state->logits,
-                        GPT_VOCABULARY, state->normalised) != 0) {
+    if (backward_head(pass) != 0) {
         return 1;
     }
-    pass_on(pass->rows, GPT_VOCABULARY, width, state->logits, gpt_final_values(model, GPT_HEAD),
-            state->narrow_gradient);
     memset(state->stream_gradient, 0, (size_t)(pass->rows * width) * sizeof(float));
     return norm_backward(pass, gpt_final_index(&model->shape, GPT_FINAL_GAIN), state->output,
                          state->moments, state->narrow_gradient);
@@ -194,11 +230,13 @@ static int backward_embedding(backward_pass *pass, int parameter)
     return complete(pass, parameter, gradient);
 }
 
-int gpt_backward(gpt *model, int64_t sequences, const workload_sink *sink, double *square_norm)
+int gpt_backward(gpt *model, int64_t sequences, const gpt_draw *draw, const workload_sink *sink,
+                 double *square_norm)
 {
     backward_pass pass = {.model = model,
                           .sequences = sequences,
                           .rows = sequences * model->shape.context,
+                          .draw = draw,
                           .sink = sink,
                           .measure = square_norm != NULL};
     int failed = backward_end(&pass);

@@ -1,22 +1,19 @@
 /*
  * Speed of the GPT workload (see gpt_benchmark.h).
  */
-#define _POSIX_C_SOURCE 200809L
-
 #include "workload/gpt_benchmark.h"
 
-#include "workload/gpt_model.h"
-#include "workload/random.h"
+#include "workload/quartiles.h"
+#include "workload/random_text.h"
 
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MOST_ROUNDS = 1000, LEAST_ROUNDS = 3 };
 
 typedef struct benchmark {
-    gpt *model;
+    workload *model;
     float *gradient;               /* as large as the largest parameter */
     float *left, *right, *product; /* largest square each */
     double model_rates[MOST_ROUNDS], product_rates[MOST_ROUNDS], ratios[MOST_ROUNDS];
@@ -24,13 +21,6 @@ typedef struct benchmark {
 
 enum { SQUARE_SIZES = 2, LARGEST_SQUARE = 1024 };
 static const int square_sizes[SQUARE_SIZES] = {512, LARGEST_SQUARE};
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static int destination(void *context, int parameter, float **gradient)
 {
@@ -44,17 +34,6 @@ static int complete(void *context, int parameter)
     (void)context;
     (void)parameter;
     return 0;
-}
-
-/* Bytes without order: time does not depend on what the text says. */
-static int random_text(int64_t count, text *data)
-{
-    *data = (text){malloc((size_t)count), count, count - count / 10};
-    for (int64_t i = 0; data->bytes != NULL && i < count; i++) {
-        data->bytes[i] =
-            (unsigned char)random_below(1, RANDOM_BATCH, 0, 0, (uint64_t)i, GPT_VOCABULARY);
-    }
-    return data->bytes == NULL;
 }
 
 static int64_t largest_parameter(const workload *w)
@@ -72,22 +51,22 @@ static double time_model(benchmark *b, int64_t step)
 {
     workload_sink sink = {.context = b, .destination = destination, .complete = complete};
     workload_result result;
-    double start = now();
-    b->model->base.kind->micro_batch(&b->model->base, step, 0, &sink, &result);
-    return now() - start;
+    double start = quartiles_clock();
+    b->model->kind->micro_batch(b->model, step, 0, &sink, &result);
+    return quartiles_clock() - start;
 }
 
 /* Flops per second of n x n products, repeated for `seconds`. */
 static double product_rate(const benchmark *b, int n, double seconds)
 {
-    double start = now();
+    double start = quartiles_clock();
     double elapsed;
     double flops = 0.0;
     do {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1.0f, b->left, n, b->right,
                     n, 0.0f, b->product, n);
         flops += 2.0 * n * n * n;
-        elapsed = now() - start;
+        elapsed = quartiles_clock() - start;
     } while (elapsed < seconds);
     return flops / elapsed;
 }
@@ -95,50 +74,37 @@ static double product_rate(const benchmark *b, int n, double seconds)
 static void measure_round(benchmark *b, int64_t round)
 {
     double seconds = time_model(b, round);
-    const workload_options *options = &b->model->base.options;
+    const workload_options *options = &b->model->options;
     double tokens = (double)(options->micro_batch_size * options->context);
     double fastest = 0.0;
     for (int i = 0; i < SQUARE_SIZES; i++) {
         double rate = product_rate(b, square_sizes[i], seconds / SQUARE_SIZES);
         fastest = rate > fastest ? rate : fastest;
     }
-    b->model_rates[round] = b->model->base.flops_per_token * tokens / seconds;
+    b->model_rates[round] = b->model->flops_per_token * tokens / seconds;
     b->product_rates[round] = fastest;
     b->ratios[round] = b->model_rates[round] / fastest;
-}
-
-static int compare(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double *values, int64_t count)
-{
-    qsort(values, (size_t)count, sizeof *values, compare);
-    return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
 }
 
 static void run(benchmark *b, double seconds, gpt_benchmark_result *result)
 {
     time_model(b, 0); /* touches all memory once */
-    double start = now();
+    double start = quartiles_clock();
     int64_t rounds = 0;
-    while (rounds < LEAST_ROUNDS || (now() - start < seconds && rounds < MOST_ROUNDS)) {
+    while (rounds < LEAST_ROUNDS || (quartiles_clock() - start < seconds && rounds < MOST_ROUNDS)) {
         measure_round(b, rounds++);
     }
-    result->model_rate = median(b->model_rates, rounds);
-    result->product_rate = median(b->product_rates, rounds);
-    result->ratio = median(b->ratios, rounds);
-    result->tokens_per_second = result->model_rate / b->model->base.flops_per_token;
+    result->model_rate = quartiles_of(b->model_rates, rounds).median;
+    result->product_rate = quartiles_of(b->product_rates, rounds).median;
+    result->ratio = quartiles_of(b->ratios, rounds).median;
+    result->tokens_per_second = result->model_rate / b->model->flops_per_token;
     result->rounds = rounds;
 }
 
 static int allocate(benchmark *b)
 {
     size_t square = (size_t)LARGEST_SQUARE * LARGEST_SQUARE;
-    b->gradient = malloc((size_t)largest_parameter(&b->model->base) * sizeof *b->gradient);
+    b->gradient = malloc((size_t)largest_parameter(b->model) * sizeof *b->gradient);
     b->left = calloc(3 * square, sizeof *b->left);
     if (b->gradient == NULL || b->left == NULL) {
         return 1;
@@ -154,22 +120,12 @@ static int allocate(benchmark *b)
 int gpt_benchmark(const workload_options *options, double seconds, gpt_benchmark_result *result,
                   char *message, size_t message_size)
 {
-    text data;
     benchmark *b = calloc(1, sizeof *b);
-    workload_options own = *options;
-    own.data = NULL;
-    int failed = gpt_check_options(options, message, message_size);
-    if (failed) {
-        free(b);
-        return 1;
-    }
-    failed = b == NULL || random_text(20 * (options->context + 1), &data);
-    if (failed) {
+    if (b == NULL) {
         snprintf(message, message_size, "not enough memory for the benchmark");
-        free(b);
         return 1;
     }
-    failed = gpt_create(&own, &data, &b->model, message, message_size);
+    int failed = workload_create_random_gpt(options, &b->model, message, message_size) != 0;
     if (!failed) {
         failed = allocate(b);
         if (failed) {
@@ -177,7 +133,7 @@ int gpt_benchmark(const workload_options *options, double seconds, gpt_benchmark
         } else {
             run(b, seconds, result);
         }
-        gpt_destroy(b->model);
+        workload_destroy(&b->model);
     }
     free(b->gradient);
     free(b->left);

@@ -80,6 +80,12 @@ void gpt_forward(gpt *model, int64_t sequences, const workload_sink *sink)
     }
     activation_norm(rows, width, state->output, gpt_final_values(model, GPT_FINAL_GAIN),
                     gpt_final_values(model, GPT_FINAL_BIAS), state->moments, state->normalised);
-    gpt_linear(rows, GPT_VOCABULARY, width, state->normalised, gpt_final_values(model, GPT_HEAD),
-               false, state->logits);
+}
+
+void gpt_logits(gpt *model, int64_t first, int64_t rows)
+{
+    const gpt_state *state = &model->state;
+    int64_t width = model->shape.width;
+    gpt_linear(rows, model->shape.vocabulary, width, state->normalised + first * width,
+               gpt_final_values(model, GPT_HEAD), false, state->logits);
 }

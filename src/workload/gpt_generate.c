@@ -33,8 +33,8 @@ static int generation_create(const gpt *model, generation *g)
     int64_t cache = model->shape.layers * context * width;
     *g = (generation){.model = model};
     g->window = malloc((size_t)context);
-    g->memory =
-        malloc((size_t)(2 * cache + 12 * width + context + GPT_VOCABULARY) * sizeof *g->memory);
+    g->memory = malloc((size_t)(2 * cache + 12 * width + context + model->shape.vocabulary) *
+                       sizeof *g->memory);
     if (g->window == NULL || g->memory == NULL) {
         return 1;
     }
@@ -126,7 +126,8 @@ static void take(generation *g, unsigned char byte)
     activation_moments moments;
     activation_norm(1, width, g->stream, gpt_final_values(model, GPT_FINAL_GAIN),
                     gpt_final_values(model, GPT_FINAL_BIAS), &moments, g->normalised);
-    apply(GPT_VOCABULARY, width, gpt_final_values(model, GPT_HEAD), g->normalised, 0.0f, g->logits);
+    apply(model->shape.vocabulary, width, gpt_final_values(model, GPT_HEAD), g->normalised, 0.0f,
+          g->logits);
     g->window[g->position++] = byte;
 }
 
@@ -144,7 +145,7 @@ static void slide(generation *g)
     }
 }
 
-/* A byte from softmax(logits / temperature) by the inverse of its distribution function. */
+/* A byte (of a larger vocabulary, one of its first 256) from softmax(logits / temperature) by the inverse of its distribution function. */
 static unsigned char draw(const generation *g, double temperature, uint64_t seed, int64_t index)
 {
     int64_t best = activation_arg_max(GPT_VOCABULARY, g->logits);
@@ -182,6 +183,11 @@ int gpt_generate(gpt *model, const char *prompt, int64_t count, double temperatu
                  char *generated)
 {
     workload *base = &model->base;
+    if (!text_has_bytes(&model->data)) {
+        snprintf(base->message, sizeof base->message,
+                 "cannot generate text: what the tokens of shards stand for is not in them");
+        return 1;
+    }
     if (count < 0 || !(temperature >= 0.0 && temperature <= 1000.0)) {
         snprintf(base->message, sizeof base->message,
                  "cannot generate %lld bytes at temperature %g: a count of at least 0 and a "

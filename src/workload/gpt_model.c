@@ -60,7 +60,7 @@ double gpt_flops_per_token(const gpt_shape *shape)
     double layers = (double)shape->layers;
     double width = (double)shape->width;
     double context = (double)shape->context;
-    return 6.0 * (12.0 * layers * width * width + GPT_VOCABULARY * width) +
+    return 6.0 * (12.0 * layers * width * width + (double)shape->vocabulary * width) +
            12.0 * layers * context * width;
 }
 
@@ -90,6 +90,11 @@ int gpt_check_options(const workload_options *options, char *message, size_t mes
     if (options->width % options->heads != 0) {
         snprintf(message, message_size, "--width %lld is not divisible by --heads %lld",
                  (long long)options->width, (long long)options->heads);
+        return 1;
+    }
+    if (options->vocabulary != 0 &&
+        check_range("--vocabulary", options->vocabulary, 2, TOKEN_SHARDS_MOST_VOCABULARY, message,
+                    message_size)) {
         return 1;
     }
     if (!(options->noise >= 0.0 && options->noise <= 1.0)) {
@@ -130,14 +135,14 @@ static int make_parameters(gpt *model)
     if (base->parameters == NULL) {
         return 1;
     }
-    add_parameter(base, "token_embedding", GPT_VOCABULARY, width, WORKLOAD_EMBEDDING);
+    add_parameter(base, "token_embedding", model->shape.vocabulary, width, WORKLOAD_EMBEDDING);
     add_parameter(base, "position_embedding", model->shape.context, width, WORKLOAD_EMBEDDING);
     for (int64_t layer = 0; layer < model->shape.layers; layer++) {
         add_layer(base, layer, width);
     }
     add_parameter(base, "final_norm.gain", 1, width, WORKLOAD_VECTOR);
     add_parameter(base, "final_norm.bias", 1, width, WORKLOAD_VECTOR);
-    add_parameter(base, "head", GPT_VOCABULARY, width, WORKLOAD_HEAD);
+    add_parameter(base, "head", model->shape.vocabulary, width, WORKLOAD_HEAD);
     int64_t size = 0;
     for (int i = 0; i < count; i++) {
         size += base->parameters[i].rows * base->parameters[i].cols;
@@ -193,14 +198,20 @@ static void set_initial_values(gpt *model)
     set_constant(model, gpt_final_index(&model->shape, GPT_FINAL_GAIN), 1.0f);
 }
 
+static int copy_path(const char *path, char **own, const char **option)
+{
+    *own = path != NULL ? strdup(path) : NULL;
+    *option = *own;
+    return path != NULL && *own == NULL;
+}
+
 static int copy_options(gpt *model, const workload_options *options)
 {
-    model->base.options = *options;
-    if (options->data != NULL) {
-        model->path = strdup(options->data);
-        model->base.options.data = model->path;
-    }
-    return options->data != NULL && model->path == NULL;
+    workload_options *own = &model->base.options;
+    *own = *options;
+    own->vocabulary = model->shape.vocabulary;
+    return copy_path(options->data, &model->paths[0], &own->data) |
+           copy_path(options->held_out_data, &model->paths[1], &own->held_out_data);
 }
 
 int gpt_create(const workload_options *options, text *data, gpt **model, char *message,
@@ -215,13 +226,17 @@ int gpt_create(const workload_options *options, text *data, gpt **model, char *m
     }
     created->base.kind = &gpt_kind;
     created->data = *data;
-    created->shape = (gpt_shape){options->layers, options->width, options->heads, options->context};
+    created->shape = (gpt_shape){.layers = options->layers,
+                                 .width = options->width,
+                                 .heads = options->heads,
+                                 .context = options->context,
+                                 .vocabulary = text_vocabulary(data)};
     if (copy_options(created, options) || make_parameters(created) ||
         gpt_state_create(&created->shape, options->micro_batch_size, &created->state)) {
         gpt_destroy(created);
         snprintf(message, message_size,
-                 "not enough memory for the model: --micro-batch-size, --context, --width or "
-                 "--layers is too large");
+                 "not enough memory for the model: --micro-batch-size, --context, --width, "
+                 "--layers or the vocabulary is too large");
         return 1;
     }
     set_initial_values(created);
@@ -237,7 +252,8 @@ void gpt_destroy(gpt *model)
     gpt_state_free(&model->state);
     free(model->values);
     free(model->base.parameters);
-    free(model->path);
+    free(model->paths[0]);
+    free(model->paths[1]);
     text_free(&model->data);
     free(model);
 }

@@ -1,7 +1,8 @@
 /*
- * The byte-level GPT as an object: shape, parameters, initial values, and the memory of its passes.
+ * The GPT as an object: shape, parameters, initial values, and the memory of its passes.
  *
- * The model is GPT-2's (Radford et al. 2019) over bytes: token and position embeddings, blocks
+ * The model is GPT-2's (Radford et al. 2019) over bytes, or over the tokens of shards: token and
+ * position embeddings, blocks
  *     x = x + attention(norm(x)),   x = x + mlp(norm(x)),
  * a last norm and a head of its own (not tied to the embedding). Linear layers have no bias and
  * store rows of outputs: y = x W', W outputs x inputs. Query, key and value are three parameters,
@@ -15,7 +16,7 @@
 #include "workload/text.h"
 #include "workload/workload.h"
 
-enum { GPT_VOCABULARY = 256 };
+enum { GPT_VOCABULARY = TEXT_VOCABULARY }; /* of texts */
 
 /* Parameters in order: two embeddings, ten for each layer, three at the end. */
 enum { GPT_TOKEN_EMBEDDING, GPT_POSITION_EMBEDDING, GPT_FIRST_LAYER };
@@ -42,7 +43,7 @@ typedef enum gpt_final_parameter {
 } gpt_final_parameter;
 
 typedef struct gpt_shape {
-    int64_t layers, width, heads, context;
+    int64_t layers, width, heads, context, vocabulary;
 } gpt_shape;
 
 /* What the forward pass of one layer leaves for the backward pass; rows are positions. */
@@ -62,14 +63,16 @@ typedef struct gpt_layer_state {
 /* Memory of one forward and backward pass over `micro_batch_size` sequences. */
 typedef struct gpt_state {
     void *memory;            /* all below */
-    unsigned char *inputs;   /* rows: sequences x context */
-    unsigned char *targets;  /* rows */
-    unsigned char *sequence; /* context + 1: one sequence on its way to these */
+    int32_t *inputs;         /* rows: sequences x context */
+    int32_t *targets;        /* rows */
+    int32_t *sequence;       /* context + 1: one sequence on its way to these */
+    unsigned char *bytes;    /* context + 1: the same of a text, before noise is added */
     gpt_layer_state *layers; /* [layers] */
     float *output;           /* rows x width: the stream after the last layer */
     float *normalised;       /* rows x width */
     activation_moments *moments;
-    float *logits;          /* rows x vocabulary; then their gradient */
+    int64_t logit_rows;     /* positions whose logits there is memory for */
+    float *logits;          /* logit_rows x vocabulary; then their gradient */
     double *losses;         /* rows */
     float *stream_gradient; /* rows x width */
     float *narrow_gradient; /* rows x width */
@@ -82,8 +85,8 @@ typedef struct gpt {
     workload base; /* first, so that a workload * of this kind is a gpt * */
     gpt_shape shape;
     text data;
-    char *path;    /* the text's, what base.options.data points to; NULL without a file */
-    float *values; /* all parameters one after the other */
+    char *paths[2]; /* of the data and held-out data, for base.options; NULL without */
+    float *values;  /* all parameters one after the other */
     gpt_state state;
     float norm; /* of the last gradient, when a micro-batch is one sequence */
 } gpt;

@@ -43,12 +43,24 @@ static void cut_layer(cutter *from, const gpt_shape *shape, int64_t rows, gpt_la
     layer->mlp_moments = cut(from, rows, sizeof *layer->mlp_moments);
 }
 
+/*
+ * Logits of a large vocabulary are many times the rest of the pass: 64 MiB of them are computed at
+ * a time, which is every position of a byte's vocabulary and still whole products of a large one.
+ */
+static int64_t logit_rows(const gpt_shape *shape, int64_t rows)
+{
+    const int64_t most_floats = (int64_t)1 << 24;
+    int64_t fitting = most_floats / shape->vocabulary;
+    return fitting < rows ? fitting : rows;
+}
+
 static void cut_state(cutter *from, const gpt_shape *shape, int64_t rows, gpt_state *state)
 {
     int64_t width = shape->width;
-    state->inputs = cut(from, rows, 1);
-    state->targets = cut(from, rows, 1);
-    state->sequence = cut(from, shape->context + 1, 1);
+    state->inputs = cut(from, rows, sizeof *state->inputs);
+    state->targets = cut(from, rows, sizeof *state->targets);
+    state->sequence = cut(from, shape->context + 1, sizeof *state->sequence);
+    state->bytes = cut(from, shape->context + 1, 1);
     state->layers = cut(from, shape->layers, sizeof *state->layers);
     for (int64_t layer = 0; layer < shape->layers; layer++) {
         gpt_layer_state unused;
@@ -57,7 +69,8 @@ static void cut_state(cutter *from, const gpt_shape *shape, int64_t rows, gpt_st
     state->output = cut_floats(from, rows, width);
     state->normalised = cut_floats(from, rows, width);
     state->moments = cut(from, rows, sizeof *state->moments);
-    state->logits = cut_floats(from, rows, GPT_VOCABULARY);
+    state->logit_rows = logit_rows(shape, rows);
+    state->logits = cut_floats(from, state->logit_rows, shape->vocabulary);
     state->losses = cut(from, rows, sizeof *state->losses);
     state->stream_gradient = cut_floats(from, rows, width);
     state->narrow_gradient = cut_floats(from, rows, width);

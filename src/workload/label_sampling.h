@@ -17,4 +17,9 @@ enum { LABEL_SAMPLING_MOST_CLASSES = 256 };
 void label_sampling_draw(uint64_t seed, int64_t step, int64_t micro_batch, int64_t rows,
                          int64_t classes, const float *logits, unsigned char *labels);
 
+/* The same for rows first_row, first_row + 1 ... and any number of classes. */
+void label_sampling_draw_tokens(uint64_t seed, int64_t step, int64_t micro_batch, int64_t first_row,
+                                int64_t rows, int64_t classes, const float *logits,
+                                int32_t *labels);
+
 #endif

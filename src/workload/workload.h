@@ -27,7 +27,9 @@ typedef struct workload_parameter {
 } workload_parameter;
 
 typedef struct workload_options {
-    const char *data; /* path of the text file (gpt) or the folder of IDX files (mlp) */
+    const char *data; /* path of the text or token shards (gpt) or the folder of IDX files (mlp) */
+    const char *held_out_data; /* gpt: the same, all held out; NULL: the last tenth of data is */
+    int64_t vocabulary;        /* gpt: tokens below it; 0: as text_open chooses */
     int64_t layers, width, heads, context; /* gpt: all; mlp: layers hidden layers of width */
     int64_t micro_batch_size;              /* sequences or images */
     uint64_t seed;
@@ -78,8 +80,8 @@ typedef struct workload_kind {
      * of text, or a block of test images. *weight: its tokens or images; *correct: how many of
      * them the model got right (arg max). */
     int (*held_out)(workload *w, int64_t unit, double *loss, double *weight, double *correct);
-    /* Continues `prompt` by `count` bytes into text[count + 1], keyed by `seed`; NULL if the model
-     * does not generate. */
+    /* Continues `prompt` by `count` bytes into text[count + 1], keyed by `seed`; NULL if the kind
+     * does not generate. Fails if the model's tokens are not bytes. */
     int (*generate)(workload *w, const char *prompt, int64_t count, double temperature,
                     uint64_t seed, char *text);
     void (*destroy)(workload *w);

@@ -1,0 +1,46 @@
+/*
+ * What `plumb bench exchange` measures: from the caller's gradients to the caller's new values,
+ * by the library and by a bare MPI_Allreduce of the same payload, in turns.
+ */
+#ifndef APP_BENCH_EXCHANGE_H
+#define APP_BENCH_EXCHANGE_H
+
+#include "app/bench.h"
+
+enum { BENCH_EXCHANGE_MOST_SIZES = 32 };
+
+typedef struct bench_exchange_options {
+    const char *sizes;
+    int64_t parameters; /* the payload in so many equal parts */
+    int owners;         /* plumb_owners */
+    int shared_memory;  /* 0: on, 1: off */
+    int progress;
+    double seconds;
+    bool json;
+} bench_exchange_options;
+
+/* Who brings the gradients to everybody. */
+typedef enum bench_exchange_way {
+    EXCHANGE_MPI,        /* MPI_Allreduce in place and nothing else: what the others are held to */
+    EXCHANGE_BUFFER,     /* the library, gradients written in plumb_gradient_buffer's memory */
+    EXCHANGE_ACCUMULATE, /* the library, gradients in the caller's own memory */
+    EXCHANGE_ALLREDUCE,  /* the library with PLUMB_EXCHANGE_ALLREDUCE, gradients as BUFFER */
+    EXCHANGE_WAYS
+} bench_exchange_way;
+
+extern const char *const bench_exchange_way_names[EXCHANGE_WAYS];
+
+typedef struct bench_exchange_result {
+    int64_t bytes;                    /* of the payload, one rank's gradient */
+    int64_t rounds;                   /* that count */
+    quartiles seconds[EXCHANGE_WAYS]; /* of the slowest rank */
+    quartiles ratio[EXCHANGE_WAYS];   /* over EXCHANGE_MPI of the same round */
+    double sent[EXCHANGE_WAYS]; /* bytes of a step, all ranks, by the library's accounting; MPI's:
+                                   those of a ring, 2 (P - 1) payloads */
+} bench_exchange_result;
+
+/* Collective. Returns f's code; the result is the same on all ranks. */
+int bench_exchange_measure(const ranks *r, const bench_exchange_options *o, int64_t bytes,
+                           double seconds, bench_exchange_result *result, failure *f);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * The rounds of `plumb bench exchange`; see bench_exchange.h. In every round each way brings the
+ * same gradients from all ranks to all ranks once; which way goes first changes from round to
+ * round. Writing the gradients is nobody's time, and after it all ranks meet before the clock
+ * starts. A way's time of a round is the slowest rank's.
+ *
+ * The library's time is plumb_begin_step (with asking for the memory of gradients) plus everything
+ * from the first plumb_accumulate to the end of plumb_end_step, the update by plain SGD included.
+ */
+#include "app/bench_exchange.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_ROUNDS = 5, MOST_ROUNDS = 5000, WARM_UP = 3 };
+
+const char *const bench_exchange_way_names[EXCHANGE_WAYS] = {"MPI_Allreduce", "gradient buffers",
+                                                             "accumulate", "exchange allreduce"};
+
+/* One handle with its parameters. */
+typedef struct exchange_side {
+    plumb *plumb;
+    float *values;   /* [elements] */
+    int *ids;        /* [parameters] */
+    float **buffers; /* [parameters]: where this step's gradients lie */
+    bool own_memory;
+    double sent;
+} exchange_side;
+
+typedef struct exchange_bench {
+    const ranks *ranks;
+    const bench_exchange_options *options;
+    int64_t elements;
+    float *source;  /* [elements]: this rank's gradient */
+    float *payload; /* [elements]: the caller's memory that it is in when the clock starts */
+    exchange_side sides[EXCHANGE_WAYS];
+    double *times[EXCHANGE_WAYS]; /* [MOST_ROUNDS] */
+} exchange_bench;
+
+/* Parameter `i` has the elements from first_of(i) to first_of(i + 1). */
+static int64_t first_of(const exchange_bench *b, int64_t i)
+{
+    return i * (b->elements / b->options->parameters) +
+           (i == b->options->parameters ? b->elements % b->options->parameters : 0);
+}
+
+static int64_t length_of(const exchange_bench *b, int64_t i)
+{
+    return first_of(b, i + 1) - first_of(b, i);
+}
+
+/* Small whole numbers: every sum is exact. */
+static float gradient_value(int64_t element, int rank)
+{
+    return (float)((element + 7 * (int64_t)rank) % 13 - 6);
+}
+
+static int add_parameters(exchange_bench *b, exchange_side *s, failure *f)
+{
+    plumb_parameter_options options;
+    plumb_parameter_options_init(&options, sizeof options, PLUMB_OPTIMIZER_SGD);
+    options.beta1 = 0.0;
+    options.weight_decay = 0.0;
+    for (int64_t i = 0; i < b->options->parameters && f->code == EXIT_OK; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "parameter %lld", (long long)i);
+        plumb_status status = plumb_add_parameter(s->plumb, name, 1, length_of(b, i),
+                                                  s->values + first_of(b, i), &options, &s->ids[i]);
+        failure_from_library(f, status, s->plumb);
+    }
+    return f->code;
+}
+
+static int create_side(exchange_bench *b, int way, failure *f)
+{
+    exchange_side *s = &b->sides[way];
+    size_t parameters = (size_t)b->options->parameters;
+    s->values = calloc((size_t)b->elements, sizeof *s->values);
+    s->ids = calloc(parameters, sizeof *s->ids);
+    s->buffers = calloc(parameters, sizeof *s->buffers);
+    s->own_memory = way == EXCHANGE_ACCUMULATE;
+    if (s->values == NULL || s->ids == NULL || s->buffers == NULL) {
+        failure_set(f, EXIT_LIBRARY, "no memory");
+    }
+    plumb_options options;
+    plumb_options_init(&options, sizeof options);
+    options.owners = (plumb_owners)b->options->owners;
+    options.shared_memory = b->options->shared_memory == 0;
+    options.exchange =
+        way == EXCHANGE_ALLREDUCE ? PLUMB_EXCHANGE_ALLREDUCE : PLUMB_EXCHANGE_TRANSPOSED;
+    options.replica_check = 0;
+    if (ranks_agree(b->ranks, f) == EXIT_OK) {
+        plumb_status status = plumb_create(b->ranks->communicator, &options, &s->plumb);
+        if (failure_from_library(f, status, NULL) == EXIT_OK) {
+            add_parameters(b, s, f);
+        }
+    }
+    return ranks_agree(b->ranks, f);
+}
+
+/* This rank's gradient to where the clock finds it. */
+static void write_gradient(const exchange_bench *b, exchange_side *s)
+{
+    for (int64_t i = 0; i < b->options->parameters && s->buffers[i] != NULL; i++) {
+        memcpy(s->buffers[i], b->source + first_of(b, i), (size_t)length_of(b, i) * sizeof(float));
+    }
+}
+
+static int begin(exchange_bench *b, exchange_side *s, failure *f)
+{
+    failure_from_library(f, plumb_begin_step(s->plumb, b->ranks->count), s->plumb);
+    for (int64_t i = 0; i < b->options->parameters && f->code == EXIT_OK; i++) {
+        s->buffers[i] = b->payload + first_of(b, i);
+        if (!s->own_memory) {
+            plumb_status status = plumb_gradient_buffer(s->plumb, s->ids[i], &s->buffers[i]);
+            failure_from_library(f, status, s->plumb);
+        }
+    }
+    return f->code;
+}
+
+static int finish(exchange_bench *b, exchange_side *s, int64_t micro_batch, failure *f)
+{
+    plumb_report report = {.size = sizeof report};
+    for (int64_t i = 0; i < b->options->parameters && f->code == EXIT_OK; i++) {
+        plumb_status status = plumb_accumulate(s->plumb, s->ids[i], micro_batch, s->buffers[i]);
+        failure_from_library(f, status, s->plumb);
+    }
+    failure_from_library(f, plumb_end_step(s->plumb, 1.0, &report), s->plumb);
+    s->sent = (double)report.exchange_bytes;
+    return f->code;
+}
+
+/* One step; its seconds on this rank. */
+static double run_library(exchange_bench *b, exchange_side *s, failure *f)
+{
+    int64_t micro_batch, count;
+    failure_from_library(f, plumb_share(s->plumb, b->ranks->count, &micro_batch, &count), s->plumb);
+    MPI_Barrier(b->ranks->communicator);
+    double start = MPI_Wtime();
+    begin(b, s, f);
+    double seconds = MPI_Wtime() - start;
+    /* All ranks must get through the step's collective calls, or none. */
+    if (ranks_agree(b->ranks, f) != EXIT_OK) {
+        return NAN;
+    }
+    write_gradient(b, s);
+    MPI_Barrier(b->ranks->communicator);
+    start = MPI_Wtime();
+    finish(b, s, micro_batch, f);
+    return seconds + MPI_Wtime() - start;
+}
+
+static double run_mpi(exchange_bench *b, failure *f)
+{
+    memcpy(b->payload, b->source, (size_t)b->elements * sizeof(float));
+    MPI_Barrier(b->ranks->communicator);
+    double start = MPI_Wtime();
+    if (MPI_Allreduce(MPI_IN_PLACE, b->payload, (int)b->elements, MPI_FLOAT, MPI_SUM,
+                      b->ranks->communicator) != MPI_SUCCESS) {
+        failure_set(f, EXIT_LIBRARY, "MPI_Allreduce failed");
+    }
+    return MPI_Wtime() - start;
+}
+
+/* After the first step from zero with rate 1 the values are minus the mean. */
+static int check_values(const exchange_bench *b, failure *f)
+{
+    for (int way = EXCHANGE_BUFFER; way < EXCHANGE_WAYS && f->code == EXIT_OK; way++) {
+        for (int64_t i = 0; i < b->elements; i++) {
+            double sum = 0.0;
+            for (int rank = 0; rank < b->ranks->count; rank++) {
+                sum += (double)gradient_value(i, rank);
+            }
+            double expected = -sum / b->ranks->count;
+            if (fabs((double)b->sides[way].values[i] - expected) > 1e-5 * (1.0 + fabs(expected))) {
+                failure_set(f, EXIT_LIBRARY, "%s: value %lld is %g after a step, not %g",
+                            bench_exchange_way_names[way], (long long)i,
+                            (double)b->sides[way].values[i], expected);
+                break;
+            }
+        }
+    }
+    return ranks_agree(b->ranks, f);
+}
+
+/* One round; times[way] are of this rank. */
+static int run_round(exchange_bench *b, int64_t round, double *times, failure *f)
+{
+    for (int i = 0; i < EXCHANGE_WAYS && f->code == EXIT_OK; i++) {
+        int way = (int)((round + i) % EXCHANGE_WAYS);
+        times[way] = way == EXCHANGE_MPI ? run_mpi(b, f) : run_library(b, &b->sides[way], f);
+    }
+    return ranks_agree(b->ranks, f);
+}
+
+/* How many rounds fit in `seconds`, from the last warm-up round; the same on all ranks. */
+static int64_t choose_rounds(const exchange_bench *b, double seconds, double round_seconds)
+{
+    bench_largest(b->ranks, &round_seconds, 1);
+    double fit = seconds / (round_seconds + 1e-9);
+    return fit < LEAST_ROUNDS ? LEAST_ROUNDS : fit > MOST_ROUNDS ? MOST_ROUNDS : (int64_t)fit;
+}
+
+static int run_rounds(exchange_bench *b, double seconds, bench_exchange_result *result, failure *f)
+{
+    double times[EXCHANGE_WAYS] = {0.0}, start = 0.0;
+    for (int i = 0; i < WARM_UP && f->code == EXIT_OK; i++) {
+        start = MPI_Wtime();
+        run_round(b, i, times, f);
+        if (i == 0 && f->code == EXIT_OK) {
+            check_values(b, f);
+        }
+    }
+    if (f->code != EXIT_OK) {
+        return f->code;
+    }
+    result->rounds = choose_rounds(b, seconds, MPI_Wtime() - start);
+    for (int64_t i = 0; i < result->rounds && run_round(b, i, times, f) == EXIT_OK; i++) {
+        for (int way = 0; way < EXCHANGE_WAYS; way++) {
+            b->times[way][i] = times[way];
+        }
+    }
+    return f->code;
+}
+
+static void summarise(exchange_bench *b, bench_exchange_result *result)
+{
+    for (int way = 0; way < EXCHANGE_WAYS; way++) {
+        bench_largest(b->ranks, b->times[way], result->rounds);
+        result->sent[way] = b->sides[way].sent;
+    }
+    result->sent[EXCHANGE_MPI] = 2.0 * (double)(b->ranks->count - 1) * (double)result->bytes;
+    for (int way = 0; way < EXCHANGE_WAYS; way++) {
+        result->ratio[way] =
+            quartiles_of_ratios(b->times[way], b->times[EXCHANGE_MPI], result->rounds);
+    }
+    for (int way = 0; way < EXCHANGE_WAYS; way++) {
+        result->seconds[way] = quartiles_of(b->times[way], result->rounds);
+    }
+}
+
+static int allocate(exchange_bench *b, failure *f)
+{
+    b->source = calloc((size_t)b->elements, sizeof *b->source);
+    b->payload = calloc((size_t)b->elements, sizeof *b->payload);
+    double *times = calloc((size_t)MOST_ROUNDS * EXCHANGE_WAYS, sizeof *times);
+    for (int way = 0; way < EXCHANGE_WAYS; way++) {
+        b->times[way] = times != NULL ? times + (ptrdiff_t)way * MOST_ROUNDS : NULL;
+    }
+    if (b->source == NULL || b->payload == NULL || times == NULL) {
+        failure_set(f, EXIT_LIBRARY, "no memory");
+    }
+    for (int64_t i = 0; f->code == EXIT_OK && i < b->elements; i++) {
+        b->source[i] = gradient_value(i, b->ranks->rank);
+    }
+    return ranks_agree(b->ranks, f);
+}
+
+static void destroy(exchange_bench *b)
+{
+    for (int way = 0; way < EXCHANGE_WAYS; way++) {
+        plumb_destroy(&b->sides[way].plumb);
+        free(b->sides[way].values);
+        free(b->sides[way].ids);
+        free(b->sides[way].buffers);
+    }
+    free(b->source);
+    free(b->payload);
+    free(b->times[0]);
+}
+
+int bench_exchange_measure(const ranks *r, const bench_exchange_options *o, int64_t bytes,
+                           double seconds, bench_exchange_result *result, failure *f)
+{
+    exchange_bench b = {.ranks = r, .options = o, .elements = bytes / (int64_t)sizeof(float)};
+    *result = (bench_exchange_result){.bytes = b.elements * (int64_t)sizeof(float)};
+    allocate(&b, f);
+    for (int way = EXCHANGE_BUFFER; way < EXCHANGE_WAYS && f->code == EXIT_OK; way++) {
+        create_side(&b, way, f);
+    }
+    if (f->code == EXIT_OK && run_rounds(&b, seconds, result, f) == EXIT_OK) {
+        summarise(&b, result);
+    }
+    destroy(&b);
+    return f->code;
+}

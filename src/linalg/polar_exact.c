@@ -1,0 +1,307 @@
+/*
+ * The polar factor to single precision without a singular value decomposition, in two stages, each
+ * a function of a Gram matrix:
+ *
+ *     X = G f1(G'G)   in double: singular values from 1e-7 of the largest up to it go to [0.47,
+ *     1.53], W = X f2(X'X)   in single precision: these go to 1 within 1e-7.
+ *
+ * Both f are Zolotarev's approximations of x^(-1/2). The products of 32-bit floats are exact in
+ * double, so that G'G keeps singular values down to 1e-8 of the largest; after the first stage the
+ * condition number is 3, and single precision does.
+ *
+ * The same first stage by itself, with a shift, is the fast form for a delta so small that a Gram
+ * matrix in single precision does not carry it.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/vector.h"
+#include "linalg/polar_blocks.h"
+#include "linalg/polar_fast.h"
+#include "linalg/polar_methods.h"
+#include "linalg/positive_inverse.h"
+
+/* How far the estimate of the largest eigenvalue may lie below it. */
+static const double MARGIN = 1.08;
+
+/* The first stage's interval, the margin taken off, and its poles; the second's, beyond the band of
+ * the first, which is 1 - 0.521 .. 1 + 0.521. */
+static const double FIRST_LOWEST = 0.9e-7;
+static const double SECOND_LOWEST = 0.46, SECOND_HIGHEST = 1.54;
+enum { FIRST_POLES = 3, SECOND_POLES = 4 };
+
+/* Purifications of a projection: each squares what is small and stretches what is undecided. */
+enum { MOST_PURIFICATIONS = 24 };
+static const float PURE = 1e-6f;
+
+typedef struct polar_exact_work {
+    polar_blocks blocks;
+    int64_t square;    /* side x side */
+    double *block;     /* of polar_blocks */
+    double *product;   /* the same */
+    double *gram;      /* side x side */
+    double *factor;    /* side x side */
+    double *inverse;   /* side x side */
+    double *scratch;   /* of positive_inverse */
+    float *projection; /* side x side, if there is a rank tolerance */
+} polar_exact_work;
+
+static void free_parts(polar_exact_work *w)
+{
+    memory_free(&w->block);
+    memory_free(&w->product);
+    memory_free(&w->gram);
+    memory_free(&w->factor);
+    memory_free(&w->inverse);
+    memory_free(&w->scratch);
+    memory_free(&w->projection);
+}
+
+void polar_exact_work_free(polar_problem *problem)
+{
+    if (problem->exact_work != NULL) {
+        free_parts(problem->exact_work);
+    }
+    memory_free(&problem->exact_work);
+}
+
+static plumb_status allocate_parts(bool with_projection, polar_exact_work *w)
+{
+    int64_t block = polar_blocks_elements(&w->blocks);
+    int64_t square = w->square;
+    struct {
+        void *memory;
+        int64_t count;
+        size_t size;
+    } parts[] = {{&w->block, block, sizeof(double)},
+                 {&w->product, block, sizeof(double)},
+                 {&w->gram, square, sizeof(double)},
+                 {&w->factor, square, sizeof(double)},
+                 {&w->inverse, square, sizeof(double)},
+                 {&w->scratch, positive_inverse_scratch(w->blocks.side), sizeof(double)},
+                 {&w->projection, with_projection ? square : 0, sizeof(float)}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        PROPAGATE(memory_allocate(parts[i].count, parts[i].size, parts[i].memory));
+    }
+    return PLUMB_OK;
+}
+
+plumb_status polar_exact_work_create(polar_problem *problem)
+{
+    PROPAGATE(memory_zeroed(1, sizeof *problem->exact_work, &problem->exact_work));
+    polar_exact_work *w = problem->exact_work;
+    w->blocks = polar_blocks_of(problem->rows, problem->cols, 0);
+    w->square = (int64_t)w->blocks.side * w->blocks.side;
+    plumb_status status = allocate_parts(problem->rank_tolerance > 0.0, w);
+    if (status != PLUMB_OK) {
+        polar_exact_work_free(problem);
+    }
+    return status;
+}
+
+/* Memory that holds no doubles any more, or not yet. */
+static float *as_floats(double *memory)
+{
+    void *bytes = memory;
+    return bytes;
+}
+
+VECTOR_CLONES
+static void round_to_single(int64_t count, const double *from, float *to)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = (float)from[i];
+    }
+}
+
+VECTOR_CLONES
+static void add_weighted_double(int64_t count, double weight, const double *from, double *to)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to[i] += weight * from[i];
+    }
+}
+
+VECTOR_CLONES
+static void add_weighted_single(int64_t count, float weight, const float *from, float *to)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to[i] += weight * from[i];
+    }
+}
+
+/* gram = G'G; the estimate of its largest eigenvalue. */
+static double form_gram(const polar_problem *problem, polar_exact_work *w)
+{
+    int side = w->blocks.side;
+    polar_blocks_gram_double(&w->blocks, problem->matrix, w->block, w->gram);
+    float *rounded = as_floats(w->inverse);
+    round_to_single(w->square, w->gram, rounded);
+    positive_mirror_single(side, rounded);
+    return (double)polar_fast_scale_in(side, rounded, as_floats(w->scratch));
+}
+
+/* factor = f(gram + shift I), f(x) about x^(-1/2) for x in `unit` times the interval of f. */
+static plumb_status form_factor(const partial_fractions *f, double unit, double shift,
+                                polar_exact_work *w)
+{
+    int side = w->blocks.side;
+    memset(w->factor, 0, (size_t)w->square * sizeof(double));
+    for (int i = 0; i < side; i++) {
+        w->factor[(int64_t)i * side + i] = f->constant / sqrt(unit);
+    }
+    for (int pole = 0; pole < f->poles; pole++) {
+        if (!positive_inverse_double(side, w->gram, f->shifts[pole] * unit + shift, w->inverse,
+                                     w->scratch)) {
+            return polar_fast_not_positive(pole);
+        }
+        add_weighted_double(w->square, f->weights[pole] * sqrt(unit), w->inverse, w->factor);
+    }
+    return PLUMB_OK;
+}
+
+/* The same in single precision for a well-conditioned matrix, where nothing can fail. */
+static plumb_status form_second_factor(const float *gram, float *factor, float *inverse,
+                                       float *scratch, int side)
+{
+    partial_fractions f;
+    int64_t square = (int64_t)side * side;
+    double unit = SECOND_HIGHEST * SECOND_HIGHEST;
+    PROPAGATE(partial_fractions_zolotarev(SECOND_LOWEST / SECOND_HIGHEST, SECOND_POLES, &f));
+    memset(factor, 0, (size_t)square * sizeof(float));
+    for (int64_t i = 0; i < side; i++) {
+        factor[i * side + i] = (float)(f.constant / sqrt(unit));
+    }
+    for (int pole = 0; pole < f.poles; pole++) {
+        REQUIRE(positive_inverse_conditioned(side, gram, (float)(f.shifts[pole] * unit), inverse,
+                                             scratch),
+                PLUMB_ERROR_INTERNAL, "a shifted matrix of condition 100 has no inverse");
+        add_weighted_single(square, (float)(f.weights[pole] * sqrt(unit)), inverse, factor);
+    }
+    return PLUMB_OK;
+}
+
+/* P = 3P^2 - 2P^3 takes eigenvalues below 1/2 to 0 and those above to 1 (McWeeny 1960). */
+static void purify(int side, float *projection, float *square, float *result)
+{
+    int64_t count = (int64_t)side * side;
+    for (int step = 0; step < MOST_PURIFICATIONS; step++) {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, side, side, side, 1.0f, projection,
+                    side, projection, side, 0.0f, square, side);
+        memcpy(result, square, (size_t)count * sizeof(float));
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, side, side, side, -2.0f, square,
+                    side, projection, side, 3.0f, result, side);
+        positive_mirror_single(side, result);
+        memcpy(projection, result, (size_t)count * sizeof(float));
+        add_weighted_single(count, -1.0f, square, result);
+        if (vector_largest(count, result) < PURE) {
+            break;
+        }
+    }
+}
+
+/* projection = that onto the singular values above `cut` times the largest, from
+ * x / (x + cut^2) = 1 - cut^2 / (x + cut^2). */
+static plumb_status form_projection(double largest, double tolerance, polar_exact_work *w)
+{
+    int side = w->blocks.side;
+    double cut = tolerance * tolerance * largest;
+    REQUIRE(positive_inverse_double(side, w->gram, cut, w->inverse, w->scratch),
+            PLUMB_ERROR_NUMERICAL, "the Gram matrix with a shift is not positive definite");
+    for (int64_t i = 0; i < w->square; i++) {
+        double diagonal = i % (side + 1) == 0 ? 1.0 : 0.0;
+        w->projection[i] = (float)(diagonal - cut * w->inverse[i]);
+    }
+    purify(side, w->projection, as_floats(w->inverse), as_floats(w->scratch));
+    return PLUMB_OK;
+}
+
+/* X in the place of the result. */
+static plumb_status first_stage(const polar_problem *problem, polar_exact_work *w)
+{
+    partial_fractions f;
+    double largest = form_gram(problem, w);
+    PROPAGATE(partial_fractions_zolotarev(FIRST_LOWEST, FIRST_POLES, &f));
+    if (problem->rank_tolerance > 0.0) {
+        PROPAGATE(form_projection(largest, problem->rank_tolerance, w));
+    }
+    PROPAGATE(form_factor(&f, MARGIN * largest, 0.0, w));
+    polar_blocks_apply_double(&w->blocks, problem->matrix, w->factor, w->block, w->product,
+                              problem->polar);
+    return PLUMB_OK;
+}
+
+/* factor = P factor P; from one side alone, rounding leaves what the factor enlarges. */
+static void project(int side, const float *projection, float *product, float *factor)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, side, side, side, 1.0f, factor, side,
+                projection, side, 0.0f, product, side);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, side, side, side, 1.0f, projection, side,
+                product, side, 0.0f, factor, side);
+    positive_mirror_single(side, factor);
+}
+
+/* W from X, in place; from here on all memory serves for floats. */
+static plumb_status second_stage(const polar_problem *problem, polar_exact_work *w)
+{
+    int side = w->blocks.side;
+    float *gram = as_floats(w->gram), *factor = as_floats(w->factor),
+          *inverse = as_floats(w->inverse);
+    polar_blocks blocks = w->blocks;
+    blocks.exponent = 0;
+    polar_blocks_gram(&blocks, problem->polar, as_floats(w->block), gram);
+    PROPAGATE(form_second_factor(gram, factor, inverse, as_floats(w->scratch), side));
+    if (problem->rank_tolerance > 0.0) {
+        project(side, w->projection, inverse, factor);
+    }
+    polar_blocks_apply(&blocks, problem->polar, factor, as_floats(w->block), problem->polar);
+    return PLUMB_OK;
+}
+
+static plumb_status both_stages(const polar_problem *problem)
+{
+    polar_exact_work *w = problem->exact_work;
+    w->blocks.exponent = problem->prescale.exponent;
+    PROPAGATE(first_stage(problem, w));
+    return second_stage(problem, w);
+}
+
+plumb_status polar_by_exact(const polar_problem *problem)
+{
+    if (problem->exact_work != NULL) {
+        return both_stages(problem);
+    }
+    polar_problem alone = *problem;
+    PROPAGATE(polar_exact_work_create(&alone));
+    plumb_status status = both_stages(&alone);
+    polar_exact_work_free(&alone);
+    return status;
+}
+
+static plumb_status by_fast_double(const polar_problem *problem, const polar_fast *fast)
+{
+    polar_exact_work *w = problem->exact_work;
+    w->blocks.exponent = problem->prescale.exponent;
+    double largest = form_gram(problem, w);
+    double square = fast->delta * fast->delta;
+    PROPAGATE(
+        form_factor(&fast->fractions, MARGIN * (1.0 + square) * largest, square * largest, w));
+    float *factor = as_floats(w->inverse);
+    round_to_single(w->square, w->factor, factor);
+    polar_blocks_apply(&w->blocks, problem->matrix, factor, as_floats(w->block), problem->polar);
+    return PLUMB_OK;
+}
+
+plumb_status polar_by_fast_double(const polar_problem *problem, const polar_fast *fast)
+{
+    polar_problem alone = *problem;
+    alone.rank_tolerance = 0.0;
+    PROPAGATE(polar_exact_work_create(&alone));
+    plumb_status status = by_fast_double(&alone, fast);
+    polar_exact_work_free(&alone);
+    return status;
+}
