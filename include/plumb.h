@@ -327,7 +327,8 @@ typedef struct plumb_parameter_options {
     plumb_polar_method polar;    /* default: Newton-Schulz */
     int polar_steps;             /* steps of the iterative methods, poles of FAST; 0: the method's
                                     own number */
-    double polar_delta;          /* FAST: delta, relative to the largest singular value; 0: 1e-2 */
+    double polar_delta;          /* FAST: delta, relative to the largest singular value, 1e-4 to 1;
+                                    0: 1e-2 */
     double learning_rate_factor; /* times the rate of plumb_end_step; default 1 */
     double beta1;                /* momentum: SGD 0.9, AdamW 0.9, Muon 0.95, Sophia 0.965,
                                     Shampoo 0.9, SOAP 0.9 */

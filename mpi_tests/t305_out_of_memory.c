@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exchange/fault.h"
 #include "support/test.h"
 #include "support/trial.h"
 
@@ -218,6 +219,16 @@ START_TEST(steps)
 }
 END_TEST
 
+/* No window can be had, and there is no memory for what takes its place: of curvature too. */
+START_TEST(without_windows)
+{
+    const kind k = {{MUON, SOPHIA, SOPHIA}, {NONE, NONE, MOMENT}, 0, PLUMB_AVERAGE_NONE, false};
+    fault.no_windows = true;
+    fail_in_turn(k);
+    fault.no_windows = false;
+}
+END_TEST
+
 /*
  * The first beginning fails at the last rank's allocation number `number`, and parameters are added
  * after that. ORDER: they cannot be, the plan stands.
@@ -332,6 +343,7 @@ int main(int argc, char **argv)
     TCase *cases = tcase_create("steps");
     tcase_add_loop_test(cases, steps, 0, 7);
     suite_add_tcase(suite, cases);
+    test_add(suite, "without windows", without_windows);
     test_add(suite, "more parameters", more_parameters);
     test_add(suite, "creating", creating);
     test_add(suite, "averaging", averaging);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "optim/elementwise.h"
+#include "step/panels.h"
 #include "support/panel_run.h"
 #include "support/test.h"
 
@@ -104,6 +105,27 @@ START_TEST(small_messages)
 }
 END_TEST
 
+/* Matrices one after the other, in the same memory. */
+START_TEST(rounds)
+{
+    ending one;
+    ending together;
+    int64_t bytes;
+    panel_run r;
+    panel_run_init(&r);
+    run_on(1, &r, &one);
+    run_on(3, &r, &together);
+    int64_t usual = panels_round_floats;
+    panels_round_floats = 1;
+    expect(&r, 3, one.hash, &bytes);
+    expect(&r, 8, one.hash, &bytes);
+    panels_round_floats = 1 << 19; /* two of the three fit */
+    expect(&r, 3, one.hash, &bytes);
+    ck_assert_int_eq(bytes, together.report.panel_bytes);
+    panels_round_floats = usual;
+}
+END_TEST
+
 /* Muon's formulas on the whole matrix, in the same single precision. */
 static void by_hand(const panel_run *r, int i, float *values)
 {
@@ -177,6 +199,7 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("panel invariance");
     test_add(suite, "rank counts", rank_counts);
     test_add(suite, "small messages", small_messages);
+    test_add(suite, "rounds", rounds);
     TCase *cases = tcase_create("against the stateless factor");
     tcase_add_loop_test(cases, against_the_stateless_factor, 0, PANEL_PANELLED);
     suite_add_tcase(suite, cases);

@@ -129,6 +129,29 @@ static bool fail_allocation(int number, const char *hash)
     return failed;
 }
 
+/* The plan is made anew until no allocation of the last rank fails. */
+START_TEST(setting_up)
+{
+    char hash[33];
+    panel_run r;
+    expected_hash(hash);
+    open_run(&r);
+    plumb_status status = PLUMB_ERROR_MEMORY;
+    int number = 0;
+    while (status != PLUMB_OK) {
+        until_failure = is_last() ? ++number : 0;
+        status = plumb_begin_step(r.p, PANEL_TOTAL);
+        int left = until_failure;
+        until_failure = 0;
+        test_all(trial_refused(r.p, status, reached(left) ? PLUMB_ERROR_MEMORY : PLUMB_OK, ""));
+    }
+    test_all(!is_last() || number > 30);
+    test_all(plumb_end_step(r.p, 0.02, NULL) == PLUMB_ERROR_COVERAGE);
+    test_all(panel_run_step(&r, 0, NULL) == PLUMB_OK);
+    expect_no_trace(&r, hash);
+}
+END_TEST
+
 START_TEST(out_of_memory)
 {
     char hash[33];
@@ -181,7 +204,7 @@ START_TEST(not_a_number)
 }
 END_TEST
 
-/* Gradients so small that Gram matrices vanish where what a failed rank sends is taken for an
+/* The first gradients, so small that Gram matrices vanish where what a failed rank sends is taken for an
  * exponent. */
 static void refuse_update(double rate, double last_rate, plumb_status expected, const char *part)
 {
@@ -191,13 +214,13 @@ static void refuse_update(double rate, double last_rate, plumb_status expected, 
     }
     panel_run r;
     open_run(&r);
-    test_all(panel_run_step(&r, 0, NULL) == PLUMB_OK);
     r.scale = 0x1p-90f;
     test_all(panel_run_give(&r, 5) == PLUMB_OK);
     r.scale = 1.0f;
     test_all(plumb_reduce(r.p, NULL) == PLUMB_OK);
     plumb_status status = plumb_update(r.p, is_last() ? last_rate : rate, NULL);
     test_all(trial_refused(r.p, status, expected, part));
+    test_all(panel_run_step(&r, 0, NULL) == PLUMB_OK);
     expect_no_trace(&r, hash);
 }
 
@@ -288,6 +311,7 @@ END_TEST
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("panel failures");
+    test_add(suite, "setting up", setting_up);
     test_add(suite, "out of memory", out_of_memory);
     test_add(suite, "not a number", not_a_number);
     test_add(suite, "learning rates", learning_rates);

@@ -89,8 +89,8 @@ void matrix_root_plain(matrix_root *m, double *root);
 
 /*
  * The root without its bias: with F the plain root and B the bias, (F^-1 + F^-1 B F^-1)^-1, which
- * is F - B to second order and always positive definite; or the form of inverse_root.h. Errors: NUMERICAL (negative weights have
- * made the bias indefinite); root is undefined then.
+ * is F - B to second order and always positive definite; or the form of inverse_root.h. Errors:
+ * NUMERICAL (negative weights have made the bias indefinite); root is undefined then.
  */
 plumb_status matrix_root_corrected(matrix_root *m, double *root);
 

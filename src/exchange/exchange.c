@@ -66,7 +66,7 @@ plumb_status exchange_open(exchange *x)
     if (x->settings.allreduce) {
         return PLUMB_OK;
     }
-    PROPAGATE(placing_provide(x));
+    PROPAGATE(exchange_provide(x));
     for (int64_t i = 0; i < x->layout.bucket_count; i++) {
         PROPAGATE(bucket_post_parts(&x->desk, i, &x->buckets[i]));
     }

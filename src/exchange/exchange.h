@@ -62,10 +62,12 @@ const layout *exchange_layout(const exchange *x);
 
 /*
  * Prepares a step of K micro-batches in G groups: memory and routes, no message. Then, when all
- * ranks agree that theirs went well, exchange_open, which is collective when shared memory must
- * grow, sees to that and posts the receives. MEMORY, MPI.
+ * ranks agree that theirs went well, exchange_provide, which is collective when shared memory must
+ * grow, sees to that: MEMORY, on all ranks. exchange_open does so too if it was not called, and
+ * posts the receives: after that the step has to be gone through. MEMORY, MPI.
  */
 plumb_status exchange_prepare(exchange *x, int64_t micro_batches, int groups);
+plumb_status exchange_provide(exchange *x);
 plumb_status exchange_open(exchange *x);
 
 /* Why ranks of a host do not share memory although they should, once; then, and else, NULL. */

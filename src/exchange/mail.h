@@ -53,7 +53,8 @@ plumb_status mail_receive(mail *m, int source, int tag, float *values, int64_t c
 
 /*
  * Asks MPI what is done, waiting for at least one if `wait` and anything is under way, and calls
- * `done` for each. Errors: MPI, and what `done` returns.
+ * `done` for each; with nothing in the list, MPI still goes on with what has left. Errors: MPI, and
+ * what `done` returns.
  */
 plumb_status mail_poll(mail *m, int wait, plumb_status (*done)(void *, const mail_item *),
                        void *context);

@@ -151,7 +151,7 @@ static plumb_status part(exchange *x)
     return agreement_verdict(x->communicator, exchange_prepare(x, total, groups));
 }
 
-plumb_status placing_provide(exchange *x)
+plumb_status exchange_provide(exchange *x)
 {
     if (!x->order.domains) {
         return PLUMB_OK;

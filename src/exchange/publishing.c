@@ -44,14 +44,16 @@ static plumb_status publish_bucket(exchange *x, const layout_bucket *b, int *pos
 }
 
 /* Waits until the values of all leaders of this domain are here. */
-static void await_leaders(exchange *x)
+static plumb_status await_leaders(exchange *x)
 {
     int turns = 0;
     for (int k = 0; k < x->leader_count; k++) {
         while (!window_signalled(x->published[k], x->desk.step)) {
+            PROPAGATE(mail_poll(&x->mail, 0, NULL, NULL)); /* none is under way: MPI goes on */
             window_rest(x->desk.member_count, &turns);
         }
     }
+    return PLUMB_OK;
 }
 
 plumb_status exchange_publish(exchange *x)
@@ -71,7 +73,7 @@ plumb_status exchange_publish(exchange *x)
         if (x->leader >= 0) {
             window_signal(x->published[x->leader], x->desk.step);
         }
-        await_leaders(x);
+        return await_leaders(x);
     }
     return PLUMB_OK;
 }

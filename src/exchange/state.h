@@ -50,9 +50,6 @@ struct exchange {
 /* MPI calls by which a rank takes part in publishing. */
 int64_t publishing_calls(const exchange *x);
 
-/* Makes sure that the step's sums and values have their memory. Collective. MEMORY, MPI. */
-plumb_status placing_provide(exchange *x);
-
 /* Finds the ranks of this domain, and those that publish. Collective. MEMORY, MPI. */
 plumb_status placing_create(exchange *x);
 void placing_drop_window(exchange *x);

@@ -6,6 +6,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -21,12 +22,24 @@ static const char shared_memory_folder[] = "/dev/shm";
 
 enum { SPARE_BYTES = 4 << 20, SOON = 64, LATE = 20000 };
 
+/* The window is a file to the system, which a process may not be allowed to make so large. */
+static plumb_status check_file_limit(int64_t needed)
+{
+    struct rlimit limit;
+    bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    REQUIRE(!limited || (double)limit.rlim_cur >= (double)needed + SPARE_BYTES, PLUMB_ERROR_MEMORY,
+            "this process may write files of %.0f MiB, a node's ranks need %.0f MiB",
+            (double)limit.rlim_cur / 1048576.0, (double)needed / 1048576.0);
+    return PLUMB_OK;
+}
+
 /* A file system says how much is free; none there says nothing, and MPI has its own ways. */
 static plumb_status check_room(MPI_Comm host, int64_t bytes)
 {
     int64_t needed = bytes;
     TRANSPORT(MPI_Allreduce(MPI_IN_PLACE, &needed, 1, MPI_INT64_T, MPI_SUM, host));
     REQUIRE(!fault.no_windows, PLUMB_ERROR_MEMORY, "injected: no window");
+    PROPAGATE(check_file_limit(needed));
     struct statvfs folder;
     if (statvfs(shared_memory_folder, &folder) != 0) {
         return PLUMB_OK;
@@ -74,7 +87,13 @@ plumb_status window_make(MPI_Comm all, MPI_Comm host, int64_t bytes, window *w)
     }
     status = agreement_verdict(all, status);
     if (status == PLUMB_OK) {
-        status = agreement_verdict(all, shares ? allocate(host, bytes, w) : PLUMB_OK);
+        plumb_status mine = shares ? allocate(host, bytes, w) : PLUMB_OK;
+        int made = w->made;
+        if (shares) { /* freeing is collective: what not all have stays with MPI */
+            TRANSPORT(MPI_Allreduce(MPI_IN_PLACE, &made, 1, MPI_INT, MPI_MIN, host));
+        }
+        w->made = made != 0;
+        status = agreement_verdict(all, mine);
     }
     if (status != PLUMB_OK) {
         window_free(w);

@@ -54,6 +54,17 @@ static plumb_status check_matrices(int64_t count, int64_t rows, int64_t cols, co
     return PLUMB_OK;
 }
 
+plumb_status polar_check(plumb_polar_method method, int steps, double delta)
+{
+    REQUIRE(steps >= 0 && steps <= POLAR_MAX_STEPS, PLUMB_ERROR_ARGUMENT,
+            "steps is %d: it must be in 0..%d", steps, POLAR_MAX_STEPS);
+    REQUIRE(delta == 0.0 || (delta >= POLAR_LEAST_DELTA && delta <= 1.0), PLUMB_ERROR_ARGUMENT,
+            "delta is %g: it must be 0 or in [%g, 1]", delta, POLAR_LEAST_DELTA);
+    REQUIRE(method != PLUMB_POLAR_FAST || steps <= PARTIAL_FRACTIONS_MOST, PLUMB_ERROR_ARGUMENT,
+            "steps is %d: there may be up to %d poles", steps, PARTIAL_FRACTIONS_MOST);
+    return PLUMB_OK;
+}
+
 /* Replaces what the options leave at 0 by its default. */
 static plumb_status read_options(plumb_polar_method method, const plumb_polar_options *options,
                                  polar_problem *problem)
@@ -67,16 +78,9 @@ static plumb_status read_options(plumb_polar_method method, const plumb_polar_op
     REQUIRE(options->size == sizeof *options, PLUMB_ERROR_ARGUMENT,
             "plumb_polar_options.size is %zu, this library's is %zu", options->size,
             sizeof *options);
-    REQUIRE(options->steps >= 0 && options->steps <= POLAR_MAX_STEPS, PLUMB_ERROR_ARGUMENT,
-            "steps is %d: it must be in 0..%d", options->steps, POLAR_MAX_STEPS);
     REQUIRE(options->rank_tolerance >= 0.0 && options->rank_tolerance < 1.0, PLUMB_ERROR_ARGUMENT,
             "rank_tolerance is %g: it must be in [0, 1)", options->rank_tolerance);
-    REQUIRE(options->delta == 0.0 || (options->delta >= POLAR_LEAST_DELTA && options->delta <= 1.0),
-            PLUMB_ERROR_ARGUMENT, "delta is %g: it must be 0 or in [%g, 1]", options->delta,
-            POLAR_LEAST_DELTA);
-    REQUIRE(method != PLUMB_POLAR_FAST || options->steps <= PARTIAL_FRACTIONS_MOST,
-            PLUMB_ERROR_ARGUMENT, "steps is %d: there may be up to %d poles", options->steps,
-            PARTIAL_FRACTIONS_MOST);
+    PROPAGATE(polar_check(method, options->steps, options->delta));
     REQUIRE(method != PLUMB_POLAR_EXACT || options->rank_tolerance == 0.0 ||
                 options->rank_tolerance >= LEAST_RANK_TOLERANCE,
             PLUMB_ERROR_ARGUMENT, "rank_tolerance is %g: it must be 0 or at least %g",

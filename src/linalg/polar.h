@@ -10,6 +10,9 @@
 /* The most steps that an iterative method accepts. */
 enum { POLAR_MAX_STEPS = 100 };
 
+/* ARGUMENT if the method takes no such number of steps, or poles, or no such delta; 0: defaults. */
+plumb_status polar_check(plumb_polar_method method, int steps, double delta);
+
 /*
  * The right factor of the polar decomposition on the short side: for rows >= cols
  * H = (G'G)^(1/2), cols x cols, so that G = W H; else H = (GG')^(1/2), rows x rows, G = H W.

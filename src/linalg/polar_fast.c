@@ -12,9 +12,6 @@
 #include "linalg/polar_methods.h"
 #include "linalg/positive_inverse.h"
 
-/* Partial sums that a binary tree over the most panels holds at once. */
-enum { TREE_DEPTH = 4 };
-
 typedef struct polar_fast_work {
     polar_fast fast;
     int panels;
@@ -25,6 +22,7 @@ typedef struct polar_fast_work {
     float *scratch;
 } polar_fast_work;
 
+/* Partial sums that a binary tree over so many panels holds at once. */
 static int tree_depth(int panels)
 {
     int depth = 1;

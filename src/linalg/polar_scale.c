@@ -101,7 +101,7 @@ static void lanczos(int side, const float *matrix, float *current, float *previo
         t->diagonal[t->count] = (double)along;
         t->below[t->count++] = (double)norm;
         /* An invariant subspace: what follows would be rounding. */
-        if (!(norm > 1e-5f * along)) {
+        if (!(norm > fmaxf(1e-5f * along, 0.0f))) {
             return;
         }
         float *free_vector = previous;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "correct/correction.h"
+#include "linalg/polar.h"
 #include "optim/bounds.h"
 #include "optim/optimizer.h"
 
@@ -103,6 +104,7 @@ static plumb_status validate_correction(const optimizer_kind *kind,
 plumb_status optimizer_validate(const plumb_parameter_options *options, int64_t rows, int64_t cols)
 {
     PROPAGATE(bounds_check_parameter_options(options));
+    PROPAGATE(polar_check(options->polar, options->polar_steps, options->polar_delta));
     const optimizer_kind *kind = optimizer_find(options->optimizer);
     PROPAGATE(validate_correction(kind, options));
     return kind->validate == NULL ? PLUMB_OK : kind->validate(options, rows, cols);

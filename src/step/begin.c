@@ -269,6 +269,9 @@ static plumb_status begin(plumb *p, int64_t total)
     }
     PROPAGATE(agreement_equal(exchange_communicator(p->exchange), prepare(p, total),
                               "the number of micro-batches", (double)total));
+    /* Nothing is posted before both have their memory: a step that cannot begin leaves no messages. */
+    PROPAGATE(exchange_provide(p->exchange));
+    PROPAGATE(curvature_provide(p));
     PROPAGATE(exchange_open(p->exchange));
     PROPAGATE(curvature_open(p));
     tell_of_messages(p, p->exchange);

@@ -111,6 +111,11 @@ plumb_status curvature_prepare(plumb *p)
                             : PLUMB_OK;
 }
 
+plumb_status curvature_provide(plumb *p)
+{
+    return curvature_due(p) ? exchange_provide(p->curvature) : PLUMB_OK;
+}
+
 plumb_status curvature_open(plumb *p)
 {
     return curvature_due(p) ? exchange_open(p->curvature) : PLUMB_OK;

@@ -18,6 +18,7 @@ bool curvature_due(const plumb *p);
 
 /* The due step's memory, and its receives. MEMORY, MPI. */
 plumb_status curvature_prepare(plumb *p);
+plumb_status curvature_provide(plumb *p);
 plumb_status curvature_open(plumb *p);
 
 /*

@@ -8,8 +8,7 @@
 #include "base/vector.h"
 #include "step/slices.h"
 
-/* Floats of blocks that matrices of one round have together, unless one alone needs more. */
-static const int64_t ROUND_FLOATS = INT64_C(1) << 24;
+int64_t panels_round_floats = INT64_C(1) << 24;
 
 /* Partial sums of a subtree of Gram matrices under way at once. */
 enum { PARTIAL_SUMS = 3 };
@@ -121,7 +120,7 @@ static plumb_status list_matrices(const plumb *p, panels *s)
         }
         panel_matrix *m = &s->matrices[s->matrix_count];
         PROPAGATE(describe_matrix(p, i, number++, m));
-        if (floats > 0 && floats + matrix_floats(m) > ROUND_FLOATS) {
+        if (floats > 0 && floats + matrix_floats(m) > panels_round_floats) {
             round++;
             floats = 0;
         }

@@ -64,6 +64,10 @@ typedef struct panels {
     double learning_rate;   /* of this step */
 } panels;
 
+/* Most floats that the matrices of one round have together, unless one alone needs more. The same on
+ * all ranks; only tests change it. */
+extern int64_t panels_round_floats;
+
 /* Floats of one lower triangle and its mark. */
 int64_t panels_packed(int side);
 

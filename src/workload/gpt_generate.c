@@ -145,7 +145,8 @@ static void slide(generation *g)
     }
 }
 
-/* A byte (of a larger vocabulary, one of its first 256) from softmax(logits / temperature) by the inverse of its distribution function. */
+/* A byte (of a larger vocabulary, one of its first 256) from softmax(logits / temperature), by the
+ * inverse of its distribution function. */
 static unsigned char draw(const generation *g, double temperature, uint64_t seed, int64_t index)
 {
     int64_t best = activation_arg_max(GPT_VOCABULARY, g->logits);
