@@ -325,8 +325,8 @@ typedef struct plumb_parameter_options {
     plumb_optimizer optimizer;   /* set by plumb_parameter_options_init */
     plumb_pipeline pipeline;     /* default: average, then orthogonalise */
     plumb_polar_method polar;    /* default: Newton-Schulz */
-    int polar_steps;             /* steps of the iterative methods, poles of FAST; 0: the method's
-                                    own number */
+    int polar_steps;             /* steps of the iterative methods, poles of FAST (up to 16); 0: the
+                                    method's own number */
     double polar_delta;          /* FAST: delta, relative to the largest singular value, 1e-4 to 1;
                                     0: 1e-2 */
     double learning_rate_factor; /* times the rate of plumb_end_step; default 1 */
@@ -578,9 +578,10 @@ typedef struct plumb_placement {
  * The plan: every stretch of every parameter, in order of parameters and elements, the same on all
  * ranks. Fills list[0 .. capacity - 1] as far as there is something; *count is the number there
  * are. `list` may be NULL if capacity is 0. A matrix that is updated in row panels (Muon with
- * PLUMB_POLAR_FAST, rows >= cols, 2^20 elements and more) has a stretch for each panel. Owners are
- * chosen by longest processing time first, from the seconds; the sum over an owner's stretches is
- * its estimated work. Local, after the first plumb_begin_step. Errors: ARGUMENT, ORDER.
+ * PLUMB_POLAR_FAST, a polar_delta of 0 or from 2.5e-3, the default pipeline and no correction;
+ * rows >= cols, 2^20 elements and more) has a stretch for each panel. Owners are chosen by longest
+ * processing time first, from the seconds; the sum over an owner's stretches is its estimated work.
+ * Local, after the first plumb_begin_step. Errors: ARGUMENT, ORDER.
  */
 plumb_status plumb_placements(const plumb *p, plumb_placement *list, int64_t capacity,
                               int64_t *count);
@@ -654,7 +655,8 @@ plumb_status plumb_average_share(MPI_Comm communicator, int64_t total, int64_t *
 typedef struct plumb_polar_options {
     size_t size;           /* sizeof(plumb_polar_options) */
     int steps;             /* iterative methods; 0: 5 for Newton-Schulz, 6 for Polar Express.
-                              FAST: poles; 0: as few as keep the band at 1.3 % */
+                              FAST: poles, up to 16; 0: as few as leave an error of at most 0.013
+                              in the 2-norm */
     double rank_tolerance; /* SVD: singular values at most this times the largest count as zero;
                               0: the default, 3e-8. EXACT: the same, at least 1e-6; 0: none */
     double delta;          /* FAST: relative to the largest singular value, 1e-4 to 1; 0: 1e-2 */

@@ -133,6 +133,20 @@ START_TEST(damping_alone)
 }
 END_TEST
 
+/* No eigenvalue is positive before the damping is added. */
+START_TEST(damping_of_negative)
+{
+    plumb_inverse_root_options options = rational();
+    options.damping = 3.0;
+    for (int n = 1; n <= 2; n++) {
+        double matrix[] = {-1.0, 0.0, 0.0, -2.0}, result[4];
+        plumb_status status = plumb_inverse_root(2, n, 1, matrix, result, &options);
+        ck_assert_msg(status == PLUMB_OK, "%s", plumb_error_message(NULL));
+        ck_assert_double_eq_tol(result[0], sqrt(0.5), 5e-5);
+    }
+}
+END_TEST
+
 /* Powers of two whose roots are powers of two change the exponents only. */
 START_TEST(scales)
 {
@@ -298,6 +312,7 @@ int main(void)
     test_add(suite, "not positive definite", not_positive_definite);
     test_add(suite, "zero", zero);
     test_add(suite, "damping alone", damping_alone);
+    test_add(suite, "damping of negative", damping_of_negative);
     test_add(suite, "scales", scales);
     test_add(suite, "smallest and largest", smallest_and_largest);
     test_add(suite, "same bits", same_bits);

@@ -260,6 +260,23 @@ START_TEST(registry_is_complete)
 }
 END_TEST
 
+/* What the chosen polar method takes is known before the first step. */
+START_TEST(poles_and_delta_of_the_fast_polar_factor)
+{
+    plumb_parameter_options o;
+    ck_assert_int_eq(plumb_parameter_options_init(&o, sizeof o, PLUMB_OPTIMIZER_MUON), PLUMB_OK);
+    o.polar = PLUMB_POLAR_FAST;
+    o.polar_steps = 16;
+    o.polar_delta = 1e-4;
+    ck_assert_int_eq(optimizer_validate(&o, 4, 3), PLUMB_OK);
+    o.polar_steps = 17;
+    ck_assert_int_eq(optimizer_validate(&o, 4, 3), PLUMB_ERROR_ARGUMENT);
+    o.polar_steps = 0;
+    o.polar_delta = 0.99e-4;
+    ck_assert_int_eq(optimizer_validate(&o, 4, 3), PLUMB_ERROR_ARGUMENT);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("options");
@@ -270,6 +287,8 @@ int main(void)
     test_add(suite, "defaults", defaults);
     test_add(suite, "wrong init", wrong_init);
     test_add(suite, "wrong size, version, combination", wrong_size_version_and_combination);
+    test_add(suite, "poles and delta of the fast polar factor",
+             poles_and_delta_of_the_fast_polar_factor);
     test_add(suite, "registry is complete", registry_is_complete);
     return test_run(suite);
 }
