@@ -132,7 +132,8 @@ START_TEST(accuracy)
     int n = sides[_i];
     arena a = open_arena(n);
     for (int k = 0; k < ROOTS * CONDITIONS * SPECTRA; k++) {
-        double condition = pow(10.0, 1 + k / (ROOTS * SPECTRA));
+        int decade = 1 + k / (ROOTS * SPECTRA);
+        double condition = pow(10.0, decade);
         spectrum_kind kind = (spectrum_kind)(k / ROOTS % SPECTRA);
         int root = roots[k % ROOTS];
         for (int t = n > 100 ? 2 : 0; t < 3; t++) {

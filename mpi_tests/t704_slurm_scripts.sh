@@ -61,8 +61,9 @@ small=("${tiny_gpt[@]:1}" --data text)
 run sbatch --nodes=2 --ntasks-per-node=1 "$slurm/train" "${small[@]}" --run single
 expect 0 'single run'
 logged '^srun threads=1 --mpi=pmix --cpus-per-task=1 --cpu-bind=cores --distribution=block:block' 2
-logged 'plumb info$' 1
-logged 'plumb train .*--run single' 1
+program=${PLUMB##*/}
+logged "/$program info\$" 1
+logged "/$program train .*--run single" 1
 [ "$(field single/summary.json ranks)" = 2 ] || failed 'not two ranks'
 PLUMB=/nowhere/plumb run sbatch --nodes=1 "$slurm/train" --data text
 expect 2 'no program'

@@ -135,6 +135,9 @@ static void load_least(double *heap, int64_t count, double seconds)
 static double makespan(jobs *list, int64_t rank_count, failure *f)
 {
     int64_t used = rank_count < list->count ? rank_count : list->count;
+    if (list->count == 0) {
+        return 0.0;
+    }
     double *heap = calloc((size_t)used, sizeof *heap);
     double largest = 0.0;
     if (heap == NULL) {
@@ -251,6 +254,9 @@ static void set_gradient(const plan_options *o, const plan_model *m, const plan_
 int plan_predict(const plan_options *o, const plan_model *m, const plan_constants *c,
                  plumb_owners owners, int64_t rank_count, int groups, plan_step *step, failure *f)
 {
+    if (rank_count < 1) {
+        return failure_set(f, EXIT_USAGE, "a step needs a rank");
+    }
     int64_t cores = o->cores_per_node > 0 ? o->cores_per_node : c->cores;
     int64_t per_node = o->ranks_per_node > 0 ? o->ranks_per_node : cores;
     *step = (plan_step){.ranks = rank_count,
@@ -313,7 +319,7 @@ static int choose_corrected(const plan_options *o, const plan_model *m, const pl
     double fastest = INFINITY;
     for (int pass = 0; pass < 2; pass++) {
         for (int g = 2; g <= most && f->code == EXIT_OK; g++) {
-            plan_step one;
+            plan_step one = {0};
             if (total % g != 0 || !can_correct(o->update.correction, g) ||
                 plan_predict(o, m, c, owners, rank_count, g, &one, f) != EXIT_OK) {
                 continue;

@@ -96,8 +96,9 @@ static void run_block(const combine_room *room, int64_t offset, int64_t count, f
         vector_add(count, room->top[height - 1], room->top[height], to);
         room->top[height - 1] = to;
     }
-    if (room->length == 1 && room->steps[0] != result) {
-        memmove(result + offset, room->steps[0] + offset, (size_t)count * sizeof *result);
+    const float *only = room->length == 1 ? room->steps[0] : NULL;
+    if (only != NULL && only != result) {
+        memmove(result + offset, only + offset, (size_t)count * sizeof *result);
     }
 }
 

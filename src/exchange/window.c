@@ -70,7 +70,9 @@ static plumb_status allocate(MPI_Comm host, int64_t bytes, window *w)
         int unit;
         TRANSPORT(MPI_Win_shared_query(w->handle, rank, &size, &unit, &w->bases[rank]));
     }
-    memset(base, 0, (size_t)bytes);
+    if (base != NULL) { /* a rank may have asked for no bytes */
+        memset(base, 0, (size_t)bytes);
+    }
     return PLUMB_OK;
 }
 

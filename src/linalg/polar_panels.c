@@ -39,15 +39,14 @@ static const double DEFAULT_ERROR = 1.26e-2;
 /* Shifts from here on leave a condition that Gauss-Jordan elimination takes. */
 static const double LEAST_CONDITIONED_SHIFT = 1e-3;
 
+/* The fewest rows whose elements are a multiple of `unit`; cols and unit are positive. */
 static int64_t least_common_rows(int64_t cols, int64_t unit)
 {
-    int64_t a = cols, b = unit;
-    while (b != 0) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
+    int64_t rows = 1;
+    while (rows < unit && rows * cols % unit != 0) {
+        rows++;
     }
-    return unit / a;
+    return rows;
 }
 
 /* Rows of all panels but the last. */
