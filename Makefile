@@ -69,13 +69,19 @@ LINK := $(MPICC) $(SANITIZERS) $(LDFLAGS)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $@;)
 
 # ---- Files -----------------------------------------------------------------------------------
-LIBRARY_FOLDERS := base linalg correct exchange optim step
+LIBRARY_FOLDERS := base linalg correct exchange optim diagnose step
 PROGRAM_FOLDERS := workload store app
 LIBRARY_SOURCES := $(wildcard $(LIBRARY_FOLDERS:%=src/%/*.c))
 HDF5_SOURCES := $(addprefix src/store/,gradient_file.c gradient_layout.c hdf5_parallel.c \
-                shared_error.c values_file.c) \
-                $(addprefix src/app/,replay.c replay_options.c replay_report.c replay_steps.c)
-WITHOUT_HDF5_SOURCES := src/app/replay_absent.c
+                shared_error.c values_file.c \
+                written_file.c gradient_recorder.c) \
+                $(addprefix src/app/,replay.c replay_options.c replay_report.c replay_steps.c \
+                train_record.c \
+                diagnose.c diagnose_average.c diagnose_json.c diagnose_matrix.c \
+                diagnose_options.c diagnose_parameter.c diagnose_setup.c \
+                diagnose_table.c diagnose_values.c)
+WITHOUT_HDF5_SOURCES := $(addprefix src/app/,replay_absent.c diagnose_absent.c \
+                        train_record_absent.c)
 PROGRAM_SOURCES := $(filter-out $(if $(filter 1,$(WITH_HDF5)),$(WITHOUT_HDF5_SOURCES), \
                    $(HDF5_SOURCES)),$(wildcard $(PROGRAM_FOLDERS:%=src/%/*.c)))
 SANITIZER_SOURCE := mpi_tests/support/sanitizer.c
@@ -87,7 +93,7 @@ TEST_SCRIPTS := $(wildcard mpi_tests/t*.sh)
 OWN_HEADERS := $(wildcard include/*.h src/*/*.h mpi_tests/support/*.h)
 C_SOURCES := $(LIBRARY_SOURCES) $(sort $(PROGRAM_SOURCES) $(WITHOUT_HDF5_SOURCES)) \
              $(wildcard mpi_tests/support/*.c) \
-             $(TOOL_SOURCES) $(TEST_SOURCES) $(wildcard docs/*.c)
+             $(TOOL_SOURCES) $(TEST_SOURCES) $(wildcard docs/*.c scripts/experiments/*.c)
 SHELL_SOURCES := .ci/run $(TEST_SCRIPTS) $(wildcard mpi_tests/support/*.sh) \
                  $(shell grep -lE '^\#!.*(ba)?sh' scripts/* scripts/*/* 2>/dev/null)
 
@@ -164,7 +170,7 @@ $(BUILD)/tests/%: $(BUILD)/objects/mpi_tests/%.o $(SANITIZER_OBJECT) $(SUPPORT) 
 
 $(BUILD)/tools/%: $(BUILD)/objects/mpi_tests/support/tools/%.o $(SANITIZER_OBJECT)
 	@mkdir -p $(@D)
-	$(call say,link)$(LINK) -o $@ $^ $(PROGRAM_LIBS)
+	$(call say,link)$(LINK) -o $@ $^ $(PROGRAM_LIBS) -lm
 
 TOOLS := $(TOOL_SOURCES:mpi_tests/support/tools/%.c=$(BUILD)/tools/%)
 tools: $(TOOLS) ## build the converter from JSON and what makes HDF5 files for tests

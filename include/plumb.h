@@ -140,6 +140,15 @@ typedef enum plumb_average_weights {
     PLUMB_AVERAGE_TAIL = 2 /* plain mean over all steps after the first average_from */
 } plumb_average_weights;
 
+/* What a handle measures of its gradients while it trains; see section 7. */
+typedef enum plumb_diagnostics {
+    PLUMB_DIAGNOSTICS_OFF = 0,
+    PLUMB_DIAGNOSTICS_ECONOMY = 1, /* every step: norms, noise scale, plateau, by parameter */
+    PLUMB_DIAGNOSTICS_FULL = 2     /* and every diagnostics_every steps from the groups' gradients:
+                                      spectra, echo, bias and variance of orthogonalised updates.
+                                      Such a step sends its gradients a second time, by groups */
+} plumb_diagnostics;
+
 typedef enum plumb_log_level {
     PLUMB_LOG_WARNING = 0, /* something the user should know, said once */
     PLUMB_LOG_INFO = 1,
@@ -164,16 +173,21 @@ typedef struct plumb_options {
     int64_t chunk_elements;  /* most elements of one MPI call; 0: INT_MAX (default) */
     plumb_average_weights average_weights; /* an average of the values of steps; default none */
     double average_beta;                   /* EMA: fraction kept at each step; 0.99 */
-    int64_t average_from;   /* TAIL: steps that are done before the first that counts; 0 */
-    int replica_check;      /* compare the parameters of all ranks by hash every that many
+    int64_t average_from; /* TAIL: steps that are done before the first that counts; 0 */
+    int replica_check;    /* compare the parameters of all ranks by hash every that many
                                  steps; 0: never; default 100 */
-    int shared_memory;      /* 1 (default): ranks of a node read each other's sums and values in
+    int shared_memory;    /* 1 (default): ranks of a node read each other's sums and values in
                                  a shared window; 0, and where none can be had: by messages. The
                                  bits are the same */
-    int spread_panels;      /* 1 (default): the row panels of a large matrix may have different
+    int spread_panels;    /* 1 (default): the row panels of a large matrix may have different
                                  owners; 0: one owner has them all. The bits are the same */
-    plumb_log_function log; /* default NULL: silent */
-    void *log_context;      /* first argument of log */
+    plumb_diagnostics diagnostics; /* what is measured beside the step; default off. The bits of the
+                                      values are the same */
+    int diagnostics_every;         /* FULL: every that many steps, the first included; 20 */
+    double population;             /* samples of the data set, if a step draws without replacement;
+                                      0 (default): endless. For diagnostics alone */
+    plumb_log_function log;        /* default NULL: silent */
+    void *log_context;             /* first argument of log */
     plumb_log_level log_level;
 } plumb_options;
 
@@ -319,6 +333,14 @@ typedef enum plumb_root_method {
                                several times faster; no corrections */
 } plumb_root_method;
 
+/* How the singular directions u_i v_i' of an orthogonalised update are weighted. */
+typedef enum plumb_weights {
+    PLUMB_WEIGHTS_NONE = 0, /* 1 each: the polar factor */
+    PLUMB_WEIGHTS_ECHO = 1  /* their cross-validated echo: directions that the groups do not agree
+                               on are left out. Needs two groups of equal samples and the default
+                               pipeline; the polar factor is by SVD. docs/diagnostics.md */
+} plumb_weights;
+
 typedef struct plumb_parameter_options {
     size_t size;                 /* set by plumb_parameter_options_init */
     int version;                 /* set by plumb_parameter_options_init */
@@ -376,6 +398,7 @@ typedef struct plumb_parameter_options {
     plumb_grafting grafting; /* Shampoo; default AdamW's */
     int bias_correction;     /* Shampoo: 1 (default): averages are divided by the sum of
                                     their weights, as AdamW's are; 0: not */
+    plumb_weights weights;   /* Muon: of the singular directions of its update; default none */
     double cost_seconds;     /* of one update of the whole parameter on one rank as measured,
                                     for balancing owners; 0 (default): the library's own estimate.
                                     No result depends on it */
@@ -552,7 +575,7 @@ typedef struct plumb_report {
                                   within its clip; 1 without such */
     int64_t roots_failed;      /* decompositions of this step that failed at first, all owners */
     int64_t exchange_bytes;    /* sent, or read from another rank's memory, over all ranks, both
-                                 legs, agreements not counted */
+                                 legs, a full diagnosis's among them, agreements not counted */
     int64_t exchange_messages; /* the same in messages */
     int64_t panel_bytes;       /* sent between owners of one matrix's row panels, all ranks: not
                                   in exchange_bytes */
@@ -760,6 +783,390 @@ plumb_status plumb_inspect_environment(plumb_environment *environment);
 /* What the library holds at this moment, in all handles together: nothing after the last
  * plumb_destroy. Local. Either pointer may be NULL. */
 plumb_status plumb_memory_in_use(int64_t *allocations, int64_t *bytes);
+
+/* ------------------------------------------------------------------------------------------
+ * 7. Diagnostics: is a step limited by bias, by variance, or by neither?
+ *
+ * A quantity that the data cannot give (one group, zero gradients, a signal within its own noise)
+ * is NAN here and "not available" in words; it is never guessed. Samples are independent draws;
+ * Sigma is the covariance of one sample's gradient, S its unbiased estimate from a finite data set
+ * (divisor N-1). Formulas and what they rest on: docs/diagnostics.md.
+ */
+
+/*
+ * gram[count][count] += the inner products of `count` vectors of `length` floats, in double, over
+ * fixed blocks of 4096 elements: stretches of a longer vector that begin at multiples of 4096, and
+ * the layers of a model, add up. The caller sets gram to zero first. Local, deterministic.
+ * Errors: ARGUMENT, NONFINITE, MEMORY; gram is untouched then.
+ */
+plumb_status plumb_gram(int64_t count, int64_t length, const float *const *vectors, double *gram);
+
+/* The size of the noise in a mean gradient. */
+typedef struct plumb_noise {
+    size_t size;               /* set by the caller to sizeof(plumb_noise) */
+    int64_t count;             /* gradients behind it: micro-batches or groups */
+    double samples;            /* B, theirs together */
+    double squared_norm;       /* |mean|^2 */
+    double small_squared_norm; /* sum b_k |g_k|^2 / B: that of one of them */
+    double trace;              /* tr S, unbiased whatever the b_k; needs no correction for a finite
+                                   population */
+    double trace_error;        /* standard errors: leave-one-out jackknife; NAN without a Gram
+                                   matrix or below three gradients */
+    double signal;             /* |true gradient|^2, unbiased: |mean|^2 - (1 - B/N) tr S / B; may
+                                   be negative */
+    double signal_error;
+    double scale; /* tr S / |true gradient|^2, in samples (McCandlish et al. 2018,
+                                   arXiv 1812.06162: the simple noise scale); NAN: undetermined,
+                                   the signal is not above twice its error */
+    double scale_error;
+    double plateau; /* 1 / (1 + scale (1 - B/N) / B): the squared cosine of the mean
+                                   with the true gradient, from norms alone */
+} plumb_noise;
+
+/*
+ * From the Gram matrix of `count` gradients, the means of samples[k] samples each (NULL: 1 each).
+ * population: N of a data set that is sampled without replacement; 0: endless. Local.
+ * Errors: ARGUMENT, NONFINITE. One gradient: all but the norms are NAN, which is no error; two:
+ * the standard errors are, and scale only where the signal is not positive.
+ */
+plumb_status plumb_noise_scale(int64_t count, const double *samples, const double *gram,
+                               double population, plumb_noise *noise);
+
+/*
+ * The same from the squared norms of the gradients and of their mean sum b_k g_k / B, without the
+ * standard errors (scale is then NAN only where the signal is not positive). With two sizes of
+ * batch, McCandlish's pair of estimates: the same numbers. Local. Errors: ARGUMENT, NONFINITE.
+ */
+plumb_status plumb_noise_from_norms(int64_t count, const double *samples,
+                                    const double *squared_norms, double mean_squared_norm,
+                                    double population, plumb_noise *noise);
+
+/* Moving averages of trace and signal over steps, each for itself: the mean of their ratios would
+ * be biased upwards. Steps weigh equally, whatever the size of their gradients: each is taken over
+ * its small_squared_norm. */
+typedef struct plumb_noise_average {
+    size_t size; /* set by plumb_noise_average_init; all members are the library's */
+    double beta; /* fraction kept at each step */
+    int64_t steps;
+    double weight, squared_weight, norm;
+    double trace, signal, trace_squares, signal_squares, products;
+} plumb_noise_average;
+
+/* Local. Errors: ARGUMENT (beta outside [0, 1)). */
+plumb_status plumb_noise_average_init(plumb_noise_average *average, size_t size, double beta);
+/* A step whose trace or signal is NAN, or whose gradients are zero, is left out. Local.
+ * ARGUMENT. */
+plumb_status plumb_noise_average_add(plumb_noise_average *average, const plumb_noise *noise);
+/* trace and signal at the average small_squared_norm, scale, and their errors, from the spread over
+ * the steps taken as independent; count, samples and the norms are those of `last`. Local. Errors:
+ * ARGUMENT. */
+plumb_status plumb_noise_average_result(const plumb_noise_average *average, const plumb_noise *last,
+                                        plumb_noise *noise);
+
+/* What a batch of `samples` is worth at noise scale B_n (McCandlish et al., eq. 2.6, 2.11). */
+typedef struct plumb_batch_effect {
+    size_t size;
+    double steps;            /* steps over the fewest possible: 1 + B_n/B */
+    double examples;         /* samples over the fewest possible: 1 + B/B_n */
+    double rate;             /* best learning rate of SGD over its largest: 1 / (1 + B_n/B) */
+    double temperature;      /* rate (1 - B/N) / (B (1 - beta1)) */
+    double linear_rate;      /* learning rate at `other_samples` by the linear rule, */
+    double square_root_rate; /* and by the square root's, which keeps the step's covariance */
+} plumb_batch_effect;
+
+/* Local. Errors: ARGUMENT. noise_scale NAN: the first three are NAN. */
+plumb_status plumb_batch_effects(double samples, double noise_scale, double learning_rate,
+                                 double beta1, double population, double other_samples,
+                                 plumb_batch_effect *effect);
+
+/* The batch at which |g|^2 error falls to theta^2 |G|^2 (the norm test, Byrd et al. 2012), in
+ * samples; NAN if undetermined. Local. Errors: ARGUMENT. */
+plumb_status plumb_norm_test(const plumb_noise *noise, double theta, double *samples);
+
+/*
+ * The noise scale of steps that orthogonalise: such a step gains with the nuclear norm |G|_* of the
+ * true gradient and loses with that of its error, so the batch at which both are equal is
+ * (sqrt(B) E |g - G|_* / |G|_*)^2, with the noise of the mean g of all B samples: for few samples
+ * sqrt(b) E |g_b - G|_* still grows with b. From groups[count] of rows x cols, the means of
+ * samples[k] samples each (NULL: 1). |G|_* is free of bias to second order in the noise; of higher
+ * order, the scale is 1 % too small at B/10, 15 % at B, and above B a lower bound.
+ * NAN: fewer than two groups, or a cross-validated signal not above 3 of its errors; the error also
+ * with two groups, and it may be NULL. Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL.
+ */
+plumb_status plumb_nuclear_noise_scale(int64_t rows, int64_t cols, int64_t count,
+                                       const double *samples, const float *const *groups,
+                                       double *scale, double *error);
+
+/*
+ * The largest `most` eigenvalues of the per-sample covariance from the Gram matrix of `count`
+ * gradients: eigenvalues[most] as they are, reduced[most] by noise reduction (Yata and Aoshima
+ * 2012: a sample of few vectors in many dimensions inflates each by about trace/(count-1)), and
+ * coefficients[most][count] of the eigenvectors: vector j is sum_k coefficients[j][k] g_k, of
+ * norm 1. Any pointer may be NULL. Entries there is nothing for are NAN (vectors: 0). Local.
+ * Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL.
+ */
+plumb_status plumb_covariance_spectrum(int64_t count, const double *samples, const double *gram,
+                                       int64_t most, double *eigenvalues, double *reduced,
+                                       double *coefficients);
+
+/* y = A x for a symmetric A; on a communicator every rank gets the same x and must give the same
+ * y. Not PLUMB_OK: the iteration ends with that status. */
+typedef plumb_status (*plumb_symmetric_operator)(void *context, int64_t length, const double *x,
+                                                 double *y);
+
+/*
+ * The `most` largest (or, `magnitude` 1, largest in magnitude) eigenvalues of a symmetric operator
+ * by Lanczos iteration with full reorthogonalisation, from a fixed start; residuals[j] =
+ * |A v - lambda v|, vectors[most][length] may be NULL. steps: 0: as many as `tolerance` (relative
+ * to the largest) asks for, up to 10 most + 100; else at most that many. Any result may be NULL. A
+ * multiple eigenvalue may be found only once. Local, deterministic.
+ * Errors: ARGUMENT, MEMORY, NONFINITE, NUMERICAL (not converged: results are those so far).
+ */
+plumb_status plumb_lanczos(int64_t length, plumb_symmetric_operator apply, void *context,
+                           int64_t most, int magnitude, int64_t steps, double tolerance,
+                           double *eigenvalues, double *residuals, double *vectors);
+
+/*
+ * The same of the covariance of many gradients, spread over the ranks: this rank gives `count` of
+ * `total` by plumb_average_share(total): vectors[count][length]. samples[count] or NULL. Equal bits
+ * for every number of ranks. One gradient: NAN. Collective. Errors: ARGUMENT, MISMATCH, NONFINITE,
+ * MEMORY, MPI, NUMERICAL.
+ */
+plumb_status plumb_covariance_lanczos(MPI_Comm communicator, int64_t total, int64_t length,
+                                      const float *vectors, const double *samples, int64_t most,
+                                      double tolerance, double *eigenvalues, double *residuals,
+                                      double *eigenvectors);
+
+/*
+ * Bias and variance of an orthogonalised update. Z_k = Ortho(G_k) of one group, n groups. Squared
+ * Frobenius norms. Divided by min(rows, cols) they are shares of the update's own.
+ */
+typedef struct plumb_update_noise {
+    size_t size;           /* set by the caller to sizeof(plumb_update_noise) */
+    int64_t count;         /* n groups */
+    double variance;       /* of one Z_k: sum |Z_k - mean Z|^2 / (n-1) */
+    double variance_error; /* standard errors: jackknife over groups or pairs */
+    double bias;           /* |E Z_k - Ortho(E G)|^2 of one group, from pairs of groups: unbiased,
+                              may be negative; NAN below four groups */
+    double bias_error;
+    double normal_share;  /* part of the bias that only shrinks the update: re-orthogonalising
+                              removes it; the rest is a turn. An estimate, which may lie
+                              outside 0 to 1. NAN where bias is not positive */
+    double step_bias;     /* of Ortho(mean G), which is the step: bias / n^2, to first order */
+    double step_variance; /* variance / n */
+    double ratio;         /* step_bias / step_variance: above 1 bias limits */
+    double ratio_error;
+    double streamed_ratio; /* the same for the mean of the Z_k: n bias / variance */
+} plumb_update_noise;
+
+/*
+ * From n groups of equal samples, groups[count] of rows x cols. Pairs j of consecutive groups give
+ * D_j = (Z_2j-1 + Z_2j)/2 - Ortho((G_2j-1 + G_2j)/2), in which the first-order noise cancels, and
+ * bias = 4 (|sum D|^2 - sum |D|^2) / (J (J-1)): by half the samples the bias is half. `options` may
+ * be NULL; a method that is not convergent (NEWTON_SCHULZ) measures its own error too. Local.
+ * Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL. One group: NAN.
+ */
+plumb_status plumb_update_bias(plumb_polar_method method, int64_t rows, int64_t cols, int64_t count,
+                               const float *const *groups, const plumb_polar_options *options,
+                               plumb_update_noise *noise);
+
+/*
+ * The second-order bias of Ortho(mean of the groups) itself, by the expansion of
+ * docs/corrections.md with the groups' spread: bias[rows][cols] (NULL: not wanted), its squared
+ * norm, and that of its tangent part (a turn), the rest being normal to the orthogonal frames (a
+ * shrinkage). Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL. Rank-deficient mean, one
+ * group: NAN.
+ */
+plumb_status plumb_polar_bias(int64_t rows, int64_t cols, int64_t count, const float *const *groups,
+                              double *bias, double *squared_norm, double *tangent);
+
+/*
+ * The closed form for independent entries of equal variance: with singular values s[min(rows,cols)]
+ * all positive, E Ortho - U V' = -U diag(bias) V', bias_i = variance ((longer - shorter)/(2 s_i^2)
+ * + sum_k 1/(s_i + s_k)^2, k != i), and *error the expected squared distance. Local. ARGUMENT.
+ */
+plumb_status plumb_isotropic_polar_bias(int64_t rows, int64_t cols, const double *singular_values,
+                                        double variance, double *bias, double *error);
+
+/*
+ * Richardson extrapolation: from means of updates at batch m and 2m, result = 2 fine - coarse, and
+ * coefficient = 2m (coarse - fine), the c of bias c/m (either may be NULL). Not an isometry. Local.
+ * Errors: ARGUMENT, NONFINITE.
+ */
+plumb_status plumb_richardson(int64_t length, double batch, const float *coarse, const float *fine,
+                              double *result, double *coefficient);
+
+/*
+ * Spectral echo: how much of a singular direction of the true gradient is left in the measured one,
+ * <u, u_hat> <v, v_hat>. For a true singular value s in noise of independent entries of variance
+ * sigma^2 (of the matrix whose decomposition is taken), exact for large matrices (Benaych-Georges
+ * and Nadakuditi 2012). Below the threshold nothing is left.
+ */
+typedef struct plumb_echo {
+    size_t size;
+    double threshold;   /* least s with an echo: sigma (rows cols)^(1/4) */
+    double edge;        /* largest singular value of the noise alone */
+    double observed;    /* s_hat */
+    double left, right; /* squared cosines of u and v */
+    double echo;
+} plumb_echo;
+
+/* Local. Errors: ARGUMENT. */
+plumb_status plumb_echo_law(int64_t rows, int64_t cols, double variance, double signal,
+                            plumb_echo *echo);
+
+/* The s behind an observed singular value; 0 at and below the edge. Local. Errors: ARGUMENT. */
+plumb_status plumb_echo_signal(int64_t rows, int64_t cols, double variance, double observed,
+                               double *signal);
+
+typedef enum plumb_echo_form {
+    PLUMB_ECHO_EXACT = 0,     /* plumb_echo_law's */
+    PLUMB_ECHO_HILL_TAIL = 1, /* 1/(1 + tau^2/s^2), tau^2 = sigma^2 (m + n)/2: right for large s */
+    PLUMB_ECHO_HILL_HALF = 2, /* tau^2 so that echo 1/2 is in the right place */
+    PLUMB_ECHO_HILL_EDGE = 3, /* tau^2 = sigma^2 (sqrt m + sqrt n)^2, the source's proxy */
+    PLUMB_ECHO_SIMPLE = 4     /* (1 - m n sigma^4/s^4) / (1 + (m + n) sigma^2/(2 s^2)): exact for
+                                 square matrices, within 0.05 to 16:1 */
+} plumb_echo_form;
+
+/* The echo of s by a form. Local. Errors: ARGUMENT. */
+plumb_status plumb_echo_value(plumb_echo_form form, int64_t rows, int64_t cols, double variance,
+                              double signal, double *echo);
+
+typedef enum plumb_shrinker {
+    PLUMB_SHRINK_FROBENIUS = 0, /* optimal singular values for that loss (Gavish, Donoho 2017) */
+    PLUMB_SHRINK_OPERATOR = 1,  /* s where rows = cols, else less (Leeb 2020, arXiv 2005.11807) */
+    PLUMB_SHRINK_NUCLEAR = 2,
+    PLUMB_SHRINK_HARD = 3 /* keep or drop at the optimal threshold (Gavish, Donoho 2014) */
+} plumb_shrinker;
+
+/* What an observed singular value should be replaced by. Local. Errors: ARGUMENT. */
+plumb_status plumb_shrink(plumb_shrinker shrinker, int64_t rows, int64_t cols, double variance,
+                          double observed, double *shrunk);
+
+typedef enum plumb_variance_estimate {
+    PLUMB_VARIANCE_MEAN = 0,    /* squared deviations from the mean */
+    PLUMB_VARIANCE_PAIRWISE = 1 /* squared differences of consecutive gradients: no mean needed */
+} plumb_variance_estimate;
+
+/* Variance of one entry of the mean of the `count` vectors. Local. Errors: ARGUMENT, NONFINITE. */
+plumb_status plumb_noise_variance(plumb_variance_estimate kind, int64_t count, int64_t length,
+                                  const float *const *vectors, double *variance);
+
+/*
+ * The sigma^2 whose exact law fits the measured echoes of known signals best in least squares, and
+ * its standard error from the residuals (NULL: not wanted; one signal: NAN). Both NAN where any
+ * large sigma^2 would do as well: no signals, or nothing left of them. Local. Errors: ARGUMENT.
+ */
+plumb_status plumb_echo_fit(int64_t rows, int64_t cols, int64_t count, const double *signals,
+                            const double *echoes, double *variance, double *error);
+
+typedef enum plumb_echo_method {
+    PLUMB_ECHO_CROSS_VALIDATED = 0, /* singular directions of all groups but one, met by the one:
+                                       no model of the noise (default) */
+    PLUMB_ECHO_PLUG_IN = 1,         /* the exact law with the groups' variance */
+    PLUMB_ECHO_REVERB = 2           /* overlaps between the groups' own directions, with the
+                                       corrected denominator; says nothing of weak directions */
+} plumb_echo_method;
+
+typedef struct plumb_echo_options {
+    size_t size; /* sizeof(plumb_echo_options) */
+    plumb_echo_method method;
+    int64_t most; /* leading directions that are wanted; 0: all of min(rows, cols) */
+    int whiten;   /* 1: of gradients whose rows and columns are scaled so that the noise has equal
+                     variance in all rows and in all columns. Default 0 */
+    int folds;    /* CROSS_VALIDATED: a divisor of the groups; 0: one a group */
+} plumb_echo_options;
+
+/*
+ * Echo of the leading singular directions of the mean of groups[count] (rows x cols, equal
+ * samples): observed[most] singular values of the mean, signals[most] estimated true ones,
+ * echoes[most] in [0, 1], non-increasing. Any of the three may be NULL. `options` may be NULL.
+ * Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL. One group or fold: signals and echoes are
+ * NAN. REVERB: from the first direction on that single groups keep less than half of, too. whiten
+ * without noise: all three. Observed values below about 1e-6 of the largest are 0, and so are their
+ * echoes.
+ */
+plumb_status plumb_echo_spectrum(int64_t rows, int64_t cols, int64_t count,
+                                 const float *const *groups, const plumb_echo_options *options,
+                                 double *observed, double *signals, double *echoes);
+
+/*
+ * sum w_i u_i v_i' over the singular directions of the mean, w_i their echoes: of all weightings
+ * the one nearest to the true polar factor. result[rows][cols]. What is NAN or not among `most`
+ * weighs nothing. Local. Errors: as above; one group or fold, whiten: ARGUMENT.
+ */
+plumb_status plumb_echo_polar(int64_t rows, int64_t cols, int64_t count, const float *const *groups,
+                              const plumb_echo_options *options, float *result);
+
+/*
+ * What a handle found out (plumb_options.diagnostics), over one parameter or all of them together.
+ * Equal on all ranks, and equal bits for every rank count and owner map (under
+ * PLUMB_EXCHANGE_ALLREDUCE `noise` depends on the rank count). What cannot be computed is NAN, is
+ * said once in the log, and never fails a step.
+ * - `noise` is NAN, but for small_squared_norm, where the pipeline forms no mean of the gradients:
+ *   under all but the first and NORMALISED_WITH_NORM. The rest is of the gradients themselves.
+ * - More than 32 groups are taken together to the largest divisor of G that is at most 32.
+ * - update, nuclear_scale and echo are NAN for matrices of a shorter side above 1024 or of more
+ *   than 2^24 elements; update and echo also where groups differ in their number of samples.
+ * - Of all together: Gram matrices and what follows from them add up over parameters. update sums
+ *   over the matrices that have one, errors in quadrature; normal_share is weighted with the bias.
+ */
+typedef struct plumb_diagnosis {
+    size_t size;               /* set by the caller to sizeof(plumb_diagnosis) */
+    int64_t step;              /* the step that it was taken in; 0: none yet, the rest is NAN */
+    int64_t full_step;         /* likewise, of all from `groups` on */
+    plumb_noise noise;         /* over micro-batches, of that step */
+    plumb_noise groups;        /* FULL: over groups, with jackknife errors */
+    double eigenvalue;         /* FULL: largest of the per-sample covariance, noise-reduced */
+    double eigenvalue_share;   /* FULL: of the trace */
+    plumb_update_noise update; /* FULL, matrices: of the orthogonalised update; of all: sums */
+    double nuclear_scale;      /* FULL, matrices: plumb_nuclear_noise_scale; of all: the median */
+    double echo;               /* FULL, matrices: mean echo of the directions, weight 1 each; the
+                                     squared length of an echo-weighted polar factor, per direction,
+                                     is the mean of its square */
+    int64_t directions;        /* FULL: singular directions with an echo above 1/2, */
+    int64_t directions_of;     /* of so many */
+} plumb_diagnosis;
+
+/* id: of a parameter, or -1: all together. After a successful plumb_reduce. Local.
+ * Errors: ARGUMENT, ORDER (diagnostics are off). */
+plumb_status plumb_diagnose(const plumb *p, int id, plumb_diagnosis *diagnosis);
+
+/*
+ * The echo spectrum of a matrix at the last full diagnosis: the arrays have `capacity` places
+ * (NULL: not wanted), *count is how many directions there are; 0: none, or not a matrix. Local.
+ * Errors: ARGUMENT, ORDER.
+ */
+plumb_status plumb_diagnose_spectrum(const plumb *p, int id, int64_t capacity, double *observed,
+                                     double *signals, double *echoes, int64_t *count);
+
+typedef enum plumb_limit {
+    PLUMB_LIMIT_UNKNOWN = 0, /* not enough data */
+    PLUMB_LIMIT_BIAS = 1,
+    PLUMB_LIMIT_VARIANCE = 2,
+    PLUMB_LIMIT_NEITHER = 3
+} plumb_limit;
+
+typedef struct plumb_advice_input {
+    size_t size;
+    plumb_noise noise;         /* averaged over steps; samples: of one step */
+    plumb_update_noise update; /* of orthogonalising steps; variance NAN: there are none */
+    int64_t micro_batches;     /* of a step */
+    int groups;
+    int ranks;
+    int orthogonalises_first; /* 1: the pipeline averages orthogonalised gradients */
+} plumb_advice_input;
+
+typedef struct plumb_advice {
+    size_t size;
+    plumb_limit limit;
+    double samples;       /* batch at which returns diminish: the noise scale; NAN: unknown */
+    double samples_error; /* standard error */
+    char text[1024];      /* in words, with error bars: what limits, and what to change */
+} plumb_advice;
+
+/* Local, no numbers but those it was given. Errors: ARGUMENT. */
+plumb_status plumb_advise(const plumb_advice_input *input, plumb_advice *advice);
 
 #ifdef __cplusplus
 }

@@ -74,7 +74,8 @@ START_TEST(table)
 }
 END_TEST
 
-/* Extrema of y f(y^2) - 1 on a fine logarithmic grid with both ends: how many alternate at `error`. */
+/* Extrema of y f(y^2) - 1 on a fine logarithmic grid with both ends: how many alternate at
+ * `error`. */
 static int alternations(const partial_fractions *f, double lowest, double *largest)
 {
     enum { POINTS = 400000 };

@@ -53,7 +53,8 @@ static int largest_exponent(const parts *p)
     return largest;
 }
 
-/* The tree over `count` matrices from `first` that splits at the largest power of two below count. */
+/* The tree over `count` matrices from `first` that splits at the largest power of two below
+ * count. */
 static void add_tree(float *grams, int64_t square, int first, int count)
 {
     if (count < 2) {

@@ -234,7 +234,7 @@ int main(void)
     test_add(suite, "beyond the condition", beyond_the_condition);
     TCase *loops = tcase_create("sides");
     tcase_set_timeout(loops, 300.0);
-    tcase_add_loop_test(loops, accuracy, 0, 8);
+    tcase_add_loop_test(loops, accuracy, 0, TEST_SANITIZED ? 6 : 8);
     suite_add_tcase(suite, loops);
     return test_run(suite);
 }

@@ -32,6 +32,9 @@ static const field handle_fields[] = {
     {"replica_check", offsetof(plumb_options, replica_check), true, false, 99},
     {"shared_memory", offsetof(plumb_options, shared_memory), true, false, 0},
     {"spread_panels", offsetof(plumb_options, spread_panels), true, false, 0},
+    {"diagnostics", offsetof(plumb_options, diagnostics), true, false, PLUMB_DIAGNOSTICS_FULL},
+    {"diagnostics_every", offsetof(plumb_options, diagnostics_every), true, false, 19},
+    {"population", offsetof(plumb_options, population), false, false, 1e9},
 };
 
 static const field parameter_fields[] = {
@@ -40,6 +43,7 @@ static const field parameter_fields[] = {
     {"polar", offsetof(plumb_parameter_options, polar), true, false, 0},
     {"polar_steps", offsetof(plumb_parameter_options, polar_steps), true, false, 3},
     {"polar_delta", offsetof(plumb_parameter_options, polar_delta), false, false, 0.5},
+    {"weights", offsetof(plumb_parameter_options, weights), true, false, PLUMB_WEIGHTS_ECHO},
     {"learning_rate_factor", offsetof(plumb_parameter_options, learning_rate_factor), false, false,
      1.0 + 1e-15},
     {"beta1", offsetof(plumb_parameter_options, beta1), false, false, 0.75},

@@ -31,14 +31,15 @@ void *aligned_alloc(size_t alignment, size_t size)
     return posix_memalign(&pointer, alignment, size) == 0 ? pointer : NULL;
 }
 
-/* What is tried: optimizers of matrix, vector and row, with corrections, the matrix's pipeline, and
- * an average of the values. */
+/* What is tried: optimizers of matrix, vector and row, with corrections, the matrix's pipeline, an
+ * average of the values, and diagnostics in every step. */
 typedef struct kind {
     plumb_optimizer optimizers[TRIAL_PARAMETERS];
     plumb_correction corrections[TRIAL_PARAMETERS];
     plumb_pipeline pipeline;
     plumb_average_weights average;
     bool scattered;
+    plumb_diagnostics diagnostics;
 } kind;
 
 /* What two steps end with. */
@@ -98,6 +99,8 @@ static plumb_status open_some(trial *t, kind k, int count)
     plumb_options handle;
     trial_options(t, &handle);
     handle.average_weights = k.average;
+    handle.diagnostics = k.diagnostics;
+    handle.diagnostics_every = 1;
     plumb_status status = trial_create(t, &handle);
     t->scattered = k.scattered;
     return status == PLUMB_OK ? add_some(t, k, 0, count) : status;
@@ -199,21 +202,25 @@ static void fail_in_turn(kind k)
 #define LOO PLUMB_CORRECTION_LOO
 #define JACKKNIFE PLUMB_CORRECTION_JACKKNIFE
 #define SECOND_ORDER PLUMB_CORRECTION_SECOND_ORDER
+#define OFF PLUMB_DIAGNOSTICS_OFF
 
 START_TEST(steps)
 {
     static const kind kinds[] = {
-        {{MUON, ADAMW, SGD}, {NONE, NONE, NONE}, 0, 0, false},
+        {{MUON, ADAMW, SGD}, {NONE, NONE, NONE}, 0, 0, false, OFF},
         {{MUON, ADAMW, SGD},
          {NONE, NONE, NONE},
          PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR,
          0,
-         false},
-        {{SHAMPOO, ADAMW, SGD}, {SECOND_ORDER, LOO, NONE}, 0, PLUMB_AVERAGE_NONE, false},
-        {{SHAMPOO, SOPHIA, SOPHIA}, {JACKKNIFE, LOO, NONE}, 0, PLUMB_AVERAGE_EMA, false},
-        {{SOAP, ADAMW, SOPHIA}, {MOMENT, NONE, MOMENT}, 0, PLUMB_AVERAGE_TAIL, true},
-        {{MUON, SOPHIA, ADAMW}, {SECOND_ORDER, NONE, MOMENT}, 0, PLUMB_AVERAGE_NONE, true},
-        {{MUON, ADAMW, SGD}, {JACKKNIFE, NONE, NONE}, 0, PLUMB_AVERAGE_NONE, false},
+         false,
+         OFF},
+        {{SHAMPOO, ADAMW, SGD}, {SECOND_ORDER, LOO, NONE}, 0, PLUMB_AVERAGE_NONE, false, OFF},
+        {{SHAMPOO, SOPHIA, SOPHIA}, {JACKKNIFE, LOO, NONE}, 0, PLUMB_AVERAGE_EMA, false, OFF},
+        {{SOAP, ADAMW, SOPHIA}, {MOMENT, NONE, MOMENT}, 0, PLUMB_AVERAGE_TAIL, true, OFF},
+        {{MUON, SOPHIA, ADAMW}, {SECOND_ORDER, NONE, MOMENT}, 0, PLUMB_AVERAGE_NONE, true, OFF},
+        {{MUON, ADAMW, SGD}, {JACKKNIFE, NONE, NONE}, 0, PLUMB_AVERAGE_NONE, false, OFF},
+        {{MUON, ADAMW, SGD}, {NONE, NONE, NONE}, 0, 0, false, PLUMB_DIAGNOSTICS_ECONOMY},
+        {{MUON, ADAMW, SGD}, {NONE, NONE, NONE}, 0, 0, false, PLUMB_DIAGNOSTICS_FULL},
     };
     fail_in_turn(kinds[_i]);
 }
@@ -222,7 +229,8 @@ END_TEST
 /* No window can be had, and there is no memory for what takes its place: of curvature too. */
 START_TEST(without_windows)
 {
-    const kind k = {{MUON, SOPHIA, SOPHIA}, {NONE, NONE, MOMENT}, 0, PLUMB_AVERAGE_NONE, false};
+    const kind k = {
+        {MUON, SOPHIA, SOPHIA}, {NONE, NONE, MOMENT}, 0, PLUMB_AVERAGE_NONE, false, OFF};
     fault.no_windows = true;
     fail_in_turn(k);
     fault.no_windows = false;
@@ -258,7 +266,7 @@ static plumb_status add_late(kind k, int number, const ending *expected)
 /* Until the plan stands, all of a set-up that failed is made anew, for what there is then. */
 START_TEST(more_parameters)
 {
-    const kind k = {{MUON, SOPHIA, SOPHIA}, {NONE, NONE, MOMENT}, 0, PLUMB_AVERAGE_EMA, false};
+    const kind k = {{MUON, SOPHIA, SOPHIA}, {NONE, NONE, MOMENT}, 0, PLUMB_AVERAGE_EMA, false, OFF};
     ending expected;
     expected_ending(k, &expected);
     plumb_status status = PLUMB_OK;
@@ -341,7 +349,7 @@ int main(int argc, char **argv)
 {
     Suite *suite = suite_create("out of memory");
     TCase *cases = tcase_create("steps");
-    tcase_add_loop_test(cases, steps, 0, 7);
+    tcase_add_loop_test(cases, steps, 0, 9);
     suite_add_tcase(suite, cases);
     test_add(suite, "without windows", without_windows);
     test_add(suite, "more parameters", more_parameters);

@@ -109,8 +109,8 @@ START_TEST(tail)
 }
 END_TEST
 
-/* A value moves once, by many units in its last place. After that the mean over all steps follows by
- * less than half a unit a step, and must not stick. */
+/* A value moves once, by many units in its last place. After that the mean over all steps follows
+ * by less than half a unit a step, and must not stick. */
 START_TEST(slow)
 {
     enum { LONG = 1000, UNITS = 200 };

@@ -1,7 +1,7 @@
 /*
- * Blocks of floats from their makers to their readers: every reader has what the source made, others
- * are left alone, for one reader and many, in one message and in pieces, several at once, again and
- * again in the same room.
+ * Blocks of floats from their makers to their readers: every reader has what the source made,
+ * others are left alone, for one reader and many, in one message and in pieces, several at once,
+ * again and again in the same room.
  *
  * ranks: 1 2 3 5
  */

@@ -165,9 +165,9 @@ START_TEST(out_of_memory)
 END_TEST
 
 /*
- * A NaN in product number `number`: in a Gram matrix, an inverse, or a panel of the result. False if
- * there were fewer. An inverse by elimination that fails is tried again by a factorisation: then the
- * step goes well.
+ * A NaN in product number `number`: in a Gram matrix, an inverse, or a panel of the result. False
+ * if there were fewer. An inverse by elimination that fails is tried again by a factorisation: then
+ * the step goes well.
  */
 static bool fail_product(int number, const char *hash, int *failures)
 {
@@ -204,8 +204,8 @@ START_TEST(not_a_number)
 }
 END_TEST
 
-/* The first gradients, so small that Gram matrices vanish where what a failed rank sends is taken for an
- * exponent. */
+/* The first gradients, so small that Gram matrices vanish where what a failed rank sends is taken
+ * for an exponent. */
 static void refuse_update(double rate, double last_rate, plumb_status expected, const char *part)
 {
     static char hash[33];

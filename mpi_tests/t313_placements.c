@@ -141,8 +141,8 @@ START_TEST(longest_first)
 }
 END_TEST
 
-/* No rank has more than an equal share and the longest piece; a parameter whose panels stay together
- * is no longer than a quarter of an equal share. */
+/* No rank has more than an equal share and the longest piece; a parameter whose panels stay
+ * together is no longer than a quarter of an equal share. */
 START_TEST(no_rank_has_too_much)
 {
     plumb_placement list[MOST];

@@ -44,6 +44,9 @@ static const field fields[] = {
     HANDLE(replica_check, FIELD_INT),
     HANDLE(shared_memory, FIELD_INT),
     HANDLE(spread_panels, FIELD_INT),
+    HANDLE(diagnostics, FIELD_INT),
+    HANDLE(diagnostics_every, FIELD_INT),
+    HANDLE(population, FIELD_DOUBLE),
     HANDLE(log_level, FIELD_INT),
     PARAMETER(optimizer, FIELD_INT),
     PARAMETER(pipeline, FIELD_INT),
@@ -74,6 +77,7 @@ static const field fields[] = {
     PARAMETER(grafting, FIELD_INT),
     PARAMETER(bias_correction, FIELD_INT),
     PARAMETER(cost_seconds, FIELD_DOUBLE),
+    PARAMETER(weights, FIELD_INT),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };

@@ -81,7 +81,7 @@ documented() {
     sed -n "/^## plumb $1\$/,/^## /p" "$reference" | grep '^| *`--' | cut -d'|' -f2 |
         grep -o -e '--[a-z][a-z0-9-]*' | sort
 }
-for name in train info bench; do
+for name in train info bench diagnose; do
     timeout 20 "$PLUMB" "$name" --help | grep -o '^  --[a-z][a-z0-9-]*' | tr -d ' ' | sort \
         >"$work/out"
     [ "$(wc -l <"$work/out")" -ge 3 ] || failed "plumb $name --help has no options"

@@ -85,6 +85,7 @@ static void set_up(scene *s, int curvature, int64_t probes, int interval)
     s->options.probes = probes;
     s->options.micro_batches = MICRO_BATCHES;
     t->options = &s->options;
+    t->micro_batches = MICRO_BATCHES;
     t->workload = &s->workload;
     t->ids = s->ids;
     train_curvature_allocate(t);

@@ -44,6 +44,20 @@ expect_code 0 '--polar-delta'
 shows wide polar-delta 0.10000000000000001
 [ "$(hash_of wide)" != "$(hash_of fast)" ] || failed '--polar-delta changes nothing'
 
+# Echo weights are Muon's, compare groups, and give bits of their own, the same on any number of ranks.
+ranks 2 "${gpt[@]}" --weights echo --groups 2 --run echo
+expect_code 0 '--weights echo'
+shows echo weights '"echo"'
+[ "$(hash_of echo)" != "$(hash_of plain)" ] || failed '--weights echo changes nothing'
+ranks 1 "${gpt[@]}" --weights echo --groups 2 --run echo-alone
+expect_code 0 '--weights echo on one rank'
+same echo echo-alone
+wrong 2 '--weights: --optimizer adamw does not use it' 2 "${gpt[@]}" --optimizer adamw --weights echo
+wrong 2 'no --weights echo' 2 "${gpt[@]}" --exchange allreduce --weights echo
+wrong 2 'no --pipeline double-orthogonalise' 2 "${gpt[@]}" --pipeline double-orthogonalise \
+    --weights echo
+wrong 2 'no --correction jackknife' 2 "${gpt[@]}" --correction jackknife --weights echo
+
 wrong 2 '--polar-delta is of --polar fast alone' 2 "${gpt[@]}" --polar-delta 0.1
 wrong 2 '--polar-delta 2 is out of range' 2 "${gpt[@]}" --polar fast --polar-delta 2
 wrong 2 "--polar 'slow'" 2 "${gpt[@]}" --polar slow

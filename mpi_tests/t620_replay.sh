@@ -26,6 +26,7 @@ hashes() {
 everywhere() {
     local name=$1 counts=$2 count map first=''
     shift 2
+    [ -z "$sanitized" ] || counts=2
     for count in $counts; do
         for map in sharded rank0; do
             rm -f again.h5

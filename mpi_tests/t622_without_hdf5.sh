@@ -24,4 +24,7 @@ cd "$work" || exit 1
 [ $? -eq 2 ] || failed 'replay --help: another exit code than 2'
 [ "$(grep -c 'replay is not in this build' err)" -eq 1 ] || failed 'replay --help: no clear line'
 wrong 2 'replay is not in this build' 2 replay gradients.h5 --out values.h5
+wrong 2 'diagnose is not in this build' 2 diagnose gradients.h5
+make_text text 4000
+wrong 2 'record-gradients is not in this build' 2 "${tiny_gpt[@]}" --data text --record-gradients g.h5
 finish

@@ -8,12 +8,14 @@
 
 claims=(claims correction --quick)
 
-for count in 1 2 3; do
+counts='1 2 3'
+[ -z "$sanitized" ] || counts='1 2'
+for count in $counts; do
     ranks "$count" "${claims[@]}" --json
     expect_code 0 "claims on $count ranks"
     cp "$work/out" "$work/json.$count"
 done
-for count in 2 3; do
+for count in ${counts#1 }; do
     cmp -s "$work/json.1" "$work/json.$count" || failed "1 and $count ranks measure other numbers"
 done
 [ "$(field "$work/json.1" claims)" = '"correction"' ] || failed 'the JSON does not say what it is'
@@ -69,18 +71,21 @@ near 'root -1/4, 6 columns correlated 0.5' none 0.3
 near 'shampoo 6 x 5, G=12, one step' jackknife 0.2
 near 'shampoo 6 x 5, G=12, one step' 'plain roots' 0.1
 
-# A full run judges second-order and jackknife in each of the six cases of roots, and its exit code
-# says whether all goals are met.
-ranks 2 claims correction --only roots --json
-[ "$(field "$work/out" goals)" = 12 ] || failed "$(field "$work/out" goals) goals of roots, not 12"
-missed=$(grep -c '"verdict": "missed"' "$work/out")
-[ "$(field "$work/out" missed)" = "$missed" ] || failed 'missed goals are miscounted'
-expect_code $((missed > 0)) "$missed goals missed"
-[ "$missed" -eq 0 ] || expect_line "$missed of 12 goals missed"
+if [ -z "$sanitized" ]; then
+    # A full run judges second-order and jackknife in each of the six cases of roots, and its exit code
+    # says whether all goals are met.
+    ranks 2 claims correction --only roots --json
+    [ "$(field "$work/out" goals)" = 12 ] || failed "$(field "$work/out" goals) goals of roots, not 12"
+    missed=$(grep -c '"verdict": "missed"' "$work/out")
+    [ "$(field "$work/out" missed)" = "$missed" ] || failed 'missed goals are miscounted'
+    expect_code $((missed > 0)) "$missed goals missed"
+    [ "$missed" -eq 0 ] || expect_line "$missed of 12 goals missed"
+fi
 
-wrong 2 'which claims' 2 claims
-wrong 2 "no claims about 'echo'" 2 claims echo
-wrong 2 "unexpected argument 'twice'" 1 claims correction twice
+wrong 2 'which claims' 2 claims ''
+wrong 2 "no claims about 'ecco'" 2 claims ecco
+wrong 2 'give it alone' 2 claims correction echo
+wrong 2 "unexpected argument 'twice'" 1 claims correction --quick twice
 wrong 2 "'muon' is none of all, adamw" 2 claims correction --only muon
 wrong 2 'seed -1 is out of range' 1 claims correction --seed -1
 wrong 2 'did you mean --quick' 2 claims correction --quik

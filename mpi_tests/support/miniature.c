@@ -78,6 +78,9 @@ static plumb_status add_parameters(plumb *p, const miniature *m, model *w)
             options.pipeline = m->pipeline;
         }
         correct(m, &options);
+        if (options.optimizer == PLUMB_OPTIMIZER_MUON) {
+            options.weights = m->weights;
+        }
         w->values[i] = malloc((size_t)elements(i) * sizeof(float));
         for (int64_t e = 0; e < elements(i); e++) {
             w->values[i][e] = test_value(1, (uint64_t)i, (uint64_t)e);

@@ -23,6 +23,7 @@ typedef struct miniature {
     plumb_correction correction; /* of the parameters whose optimizer knows it */
     double noise_floor;          /* of those among them that have one */
     int folds;                   /* likewise */
+    plumb_weights weights;       /* of Muon's matrices */
     int interval;                /* of roots and of curvature */
     plumb_polar_method polar;
     int64_t micro_batches;

@@ -1,6 +1,7 @@
 /*
  * Runs with matrices that are large enough to be updated in row panels, beside some that are not.
- * Gradients depend on step, micro-batch and element, and are whole numbers, so that means are exact.
+ * Gradients depend on step, micro-batch and element, and are whole numbers, so that means are
+ * exact.
  */
 #ifndef SUPPORT_PANEL_RUN_H
 #define SUPPORT_PANEL_RUN_H

@@ -12,6 +12,11 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=no
 export OMPI_MCA_mpi_yield_when_idle=1
 unset PLUMB_TEST_POISON PLUMB_TEST_BLAS_FALLBACK
 
+# Not empty if the program has sanitizers and is ten times slower: long loops over cases then leave
+# out what the plain build has tried and memory errors would not depend on.
+# shellcheck disable=SC2034 # read by the tests
+sanitized=$("$PLUMB" info 2>/dev/null | grep -o fsanitize | head -n 1)
+
 # shellcheck disable=SC2034 # read by the tests
 failures=0
 work=$(mktemp -d)

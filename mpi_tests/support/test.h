@@ -9,6 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Under sanitizers everything is ten times slower: long loops over cases leave out what the plain
+ * build has tried and memory errors would not depend on. */
+#ifdef __SANITIZE_ADDRESS__
+enum { TEST_SANITIZED = 1 };
+#else
+enum { TEST_SANITIZED = 0 };
+#endif
+
 /* Runs a serial suite; the exit code of main. Frees the suite. */
 int test_run(Suite *suite);
 

@@ -10,9 +10,13 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv, char **all_arguments);
 } benches[] = {
-    {"gpt", bench_gpt_command},         {"step", bench_step_command},
-    {"scaling", bench_scaling_command}, {"exchange", bench_exchange_command},
-    {"polar", bench_polar_command},     {"root", bench_root_command},
+    {"gpt", bench_gpt_command},
+    {"step", bench_step_command},
+    {"scaling", bench_scaling_command},
+    {"exchange", bench_exchange_command},
+    {"polar", bench_polar_command},
+    {"root", bench_root_command},
+    {"diagnostics", bench_diagnostics_command},
 };
 
 enum { BENCH_COUNT = sizeof benches / sizeof benches[0] };
@@ -31,7 +35,7 @@ static int no_bench(const char *name)
     const char *nearest = nearest_name(name, bench_name, NULL, BENCH_COUNT);
     failure_set(&f, EXIT_USAGE, "no bench '%s'; %s%s", name,
                 nearest != NULL ? "did you mean " : "there are gpt, step, scaling, exchange, ",
-                nearest != NULL ? nearest : "polar and root");
+                nearest != NULL ? nearest : "polar, root and diagnostics");
     ranks_start(&r, "command = none\n", &f);
     return ranks_finish(&r, &f);
 }

@@ -101,5 +101,6 @@ int bench_scaling_command(int argc, char **argv, char **all_arguments);
 int bench_exchange_command(int argc, char **argv, char **all_arguments);
 int bench_polar_command(int argc, char **argv, char **all_arguments);
 int bench_root_command(int argc, char **argv, char **all_arguments);
+int bench_diagnostics_command(int argc, char **argv, char **all_arguments);
 
 #endif

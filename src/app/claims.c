@@ -1,24 +1,17 @@
 /*
- * `plumb claims correction`: the bias of every estimator, measured by Monte Carlo through the
- * library's public interface, against what theory predicts for it.
- *
- * The repetitions come in units that are dealt to the ranks like cards. A rank's sums of a unit
- * are the unit's alone, all ranks get all of them, and they are added in the order of units: the
- * table is the same to the last bit for every number of ranks.
+ * `plumb claims [NAME...]`: what the sources say, measured by Monte Carlo through the library's
+ * public interface, beside what the source and the theory predict. `plumb claims correction` has a
+ * table of estimators; the other topics have verdicts on statements.
  */
-#include "app/claims_subject.h"
+#include "app/claims_run.h"
 #include "app/command.h"
 #include "app/options.h"
-#include "app/progress.h"
-#include "app/ranks.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct claims_options {
-    const char *topic;
+    const char *names; /* joined by commas; NULL: none */
     bool quick, json;
     int64_t seed;
     int only; /* 0: all, else index into `only_words` */
@@ -30,18 +23,20 @@ static const char *const only_words[] = {"all", "adamw", "curvature", "roots", "
 #define AT(member) offsetof(claims_options, member)
 
 static const option entries[] = {
-    {.name = "topic",
+    {.name = "names",
      .kind = OPTION_TEXT,
-     .offset = AT(topic),
-     .unit = "NAME",
-     .initial_note = "must be given; --topic may be left out",
-     .help = "What is measured: correction."},
+     .offset = AT(names),
+     .unit = "NAME,...",
+     .initial_note = "orthogonal, echo and covariance; --names may be left out",
+     .help =
+         "What is measured: topics (correction, orthogonal, echo, covariance), single claims of "
+         "them (claim1 to claim8), or all."},
     {.name = "only",
      .kind = OPTION_CHOICE,
      .offset = AT(only),
      .initial = "all",
      .choices = only_words,
-     .help = "Measure one subject alone."},
+     .help = "Of correction: measure one subject alone."},
     {.name = "quick",
      .kind = OPTION_FLAG,
      .offset = AT(quick),
@@ -63,7 +58,7 @@ static const option entries[] = {
     {.name = "json",
      .kind = OPTION_FLAG,
      .offset = AT(json),
-     .help = "Print JSON in place of the table; numbers are fractions there."},
+     .help = "Print JSON in place of text; of correction, numbers are fractions there."},
 };
 
 enum { ENTRY_COUNT = sizeof entries / sizeof entries[0] };
@@ -71,128 +66,65 @@ enum { ENTRY_COUNT = sizeof entries / sizeof entries[0] };
 static const option_table table = {
     .options = entries,
     .count = ENTRY_COUNT,
-    .usage = "[mpirun -np P] plumb claims correction [options]",
-    .about = "Measures the bias of every correction by Monte Carlo, beside what theory predicts\n"
-             "to second order, as a fraction of the target: AdamW on a stationary stream of\n"
-             "normal gradients, the inverse of curvature, inverse roots of matrices, and\n"
-             "Shampoo's product. The same numbers for every number of ranks. Exit code 1 if a\n"
-             "goal was missed. About half a minute on two cores.",
-    .argument = "topic",
+    .usage = "[mpirun -np P] plumb claims [NAME...] [options]",
+    .about =
+        "Measures by Monte Carlo what the sources claim, beside what they and theory predict.\n"
+        "correction: the bias of every correction, as a fraction of the target. orthogonal: the\n"
+        "eight claims on orthogonalised gradients. echo: the echo law and its draft. covariance:\n"
+        "gradient covariance, noise scale and scaling rules. Of the last three every claim gets a\n"
+        "verdict by its measured numbers: holds, holds as corrected, false as stated. The same\n"
+        "numbers for every number of ranks. Exit code 1 if a goal was missed: a correction with\n"
+        "too much bias, or a claim whose corrected statement the measurement contradicts or\n"
+        "cannot decide. correction takes half a minute on two cores, the rest three minutes.",
+    .argument = "names",
 };
 
-const claims_subject *const claims_subjects[] = {&claims_adamw, &claims_curvature, &claims_roots,
-                                                 &claims_shampoo, NULL};
-
-claims_estimate claims_estimate_of(double sum, double squares, double count)
+static bool is_correction(const claims_options *o)
 {
-    double mean = sum / count;
-    double variance = squares / count - mean * mean;
-    return (claims_estimate){mean, sqrt((variance > 0.0 ? variance : 0.0) / (count - 1.0))};
+    return o->names != NULL && strcmp(o->names, claims_topics[0].name) == 0;
 }
 
-claims_estimate claims_norm_of(int64_t elements, const double *sums, double count)
+/* The next name of the list into name[size]; NULL at its end. */
+static const char *next_name(const char *list, char *name, size_t size)
 {
-    double squares = 0.0;
-    for (int64_t i = 0; i < elements; i++) {
-        squares += sums[i] / count * (sums[i] / count);
+    size_t length = strcspn(list, ",");
+    if (*list == '\0') {
+        return NULL;
     }
-    double noise = (sums[elements] / count - squares) / (count - 1.0);
-    return (claims_estimate){sqrt(fmax(squares - noise, 0.0)), sqrt(noise)};
+    snprintf(name, size, "%.*s", (int)length, list);
+    return list + length + (list[length] == ',');
 }
 
-static bool wanted(const claims_options *o, const claims_subject *subject)
+static bool subject_wanted(const claims_options *o, const char *name, const claims_topic *topic,
+                           const claims_subject *subject)
 {
-    return o->only == 0 || strcmp(only_words[o->only], subject->name) == 0;
-}
-
-static int units_of(const claims_options *o, const claims_subject *subject)
-{
-    return o->quick ? subject->quick_units : subject->units;
-}
-
-/* Where this process is in the work of all. */
-typedef struct claims_work {
-    const claims_options *options;
-    const ranks *ranks;
-    progress progress;
-    double start;
-    int64_t dealt, done; /* units: given to any rank, and done by this one */
-} claims_work;
-
-static void show_progress(claims_work *work)
-{
-    double seconds = MPI_Wtime() - work->start;
-    progress_show(&work->progress, work->done, NAN, (double)work->done / (seconds + 1e-9), seconds,
-                  seconds);
-}
-
-static int64_t count_units(const claims_options *o)
-{
-    int64_t count = 0;
-    for (int i = 0; claims_subjects[i] != NULL; i++) {
-        count += wanted(o, claims_subjects[i]) ? units_of(o, claims_subjects[i]) : 0;
+    if (is_correction(o)) {
+        return topic == claims_topics &&
+               (o->only == 0 || strcmp(only_words[o->only], subject->name) == 0);
     }
-    return count;
+    return topic != claims_topics && (strcmp(name, "all") == 0 || strcmp(name, topic->name) == 0 ||
+                                      strcmp(name, subject->name) == 0);
 }
 
-/* This rank's units of the subject into sums[units][width]. */
-static void run_units(claims_work *work, const claims_subject *subject, double *sums, failure *f)
+/* Adds what a name stands for; false if it stands for nothing. `run` may be NULL. */
+static bool select_name(const claims_options *o, const char *name, claims_run *run)
 {
-    int units = units_of(work->options, subject);
-    for (int unit = 0; unit < units; unit++) {
-        bool mine = work->dealt++ % work->ranks->count == work->ranks->rank;
-        if (mine && f->code == EXIT_OK) {
-            subject->run(subject, (uint64_t)work->options->seed, (uint32_t)unit,
-                         sums + unit * subject->width, f);
-            work->done++;
-            show_progress(work);
+    bool found = strcmp(name, "all") == 0;
+    for (const claims_topic *topic = claims_topics; topic->name != NULL; topic++) {
+        found = found || (topic != claims_topics && strcmp(name, topic->name) == 0);
+        for (int i = 0; topic->subjects[i] != NULL; i++) {
+            if (subject_wanted(o, name, topic, topic->subjects[i])) {
+                found = true;
+                if (run != NULL) {
+                    claims_run_add(run, topic->name, topic->subjects[i]);
+                }
+            }
         }
     }
+    return found;
 }
 
-/* All units of a subject, added in their order into sums[0]. */
-static void add_units(const claims_subject *subject, int units, double *sums)
-{
-    for (int64_t i = 0; i < subject->width; i++) {
-        double total = 0.0;
-        for (int unit = 0; unit < units; unit++) {
-            total += sums[unit * subject->width + i];
-        }
-        sums[i] = total;
-    }
-}
-
-/* Memory for the sums of every wanted subject; false if there is none. */
-static bool allocate(const claims_options *o, double **sums)
-{
-    bool enough = true;
-    for (int i = 0; claims_subjects[i] != NULL; i++) {
-        const claims_subject *s = claims_subjects[i];
-        sums[i] = NULL;
-        if (wanted(o, s)) {
-            sums[i] = calloc((size_t)(units_of(o, s) * s->width), sizeof **sums);
-            enough = enough && sums[i] != NULL;
-        }
-    }
-    return enough;
-}
-
-static void report(const claims_work *work, double **sums, claims_table *result)
-{
-    const claims_options *o = work->options;
-    *result = (claims_table){.judged = !o->quick};
-    for (int i = 0; claims_subjects[i] != NULL; i++) {
-        const claims_subject *s = claims_subjects[i];
-        if (wanted(o, s)) {
-            int units = units_of(o, s);
-            ranks_add(work->ranks, sums[i], units * s->width);
-            add_units(s, units, sums[i]);
-            s->report(s, sums[i], units, result);
-        }
-    }
-}
-
-static void print(const claims_options *o, const claims_table *result)
+static void print_table(const claims_options *o, const claims_table *result)
 {
     if (!o->json) {
         claims_table_print(result);
@@ -204,7 +136,7 @@ static void print(const claims_options *o, const claims_table *result)
         return;
     }
     json_t *object =
-        json_pack("{s:s, s:I, s:b, s:i, s:i, s:o}", "claims", o->topic, "seed", (json_int_t)o->seed,
+        json_pack("{s:s, s:I, s:b, s:i, s:i, s:o}", "claims", o->names, "seed", (json_int_t)o->seed,
                   "quick", o->quick, "goals", claims_table_goals(result), "missed",
                   claims_table_missed(result), "rows", claims_table_json(result));
     json_dumpf(object, stdout, JSON_INDENT(2));
@@ -212,55 +144,138 @@ static void print(const claims_options *o, const claims_table *result)
     json_decref(object);
 }
 
+static void report(const claims_options *o, const claims_run *run, failure *f)
+{
+    claims_table result = {.judged = !o->quick};
+    claims_run_report(run, &result);
+    if (run->ranks->rank == 0) {
+        print_table(o, &result);
+    }
+    int missed = claims_table_missed(&result);
+    if (missed > 0) {
+        failure_set(f, EXIT_GOAL, "%d of %d goals missed", missed, claims_table_goals(&result));
+    }
+}
+
+static void print_findings(const claims_options *o, const claims_findings *findings)
+{
+    if (!o->json) {
+        claims_findings_print(findings);
+        return;
+    }
+    json_t *object = json_pack(
+        "{s:s, s:I, s:b, s:i, s:i, s:o}", "claims", o->names != NULL ? o->names : "all", "seed",
+        (json_int_t)o->seed, "quick", o->quick, "goals", claims_findings_goals(findings), "missed",
+        claims_findings_missed(findings), "verdicts", claims_findings_json(findings));
+    json_dumpf(object, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(object);
+}
+
+static void conclude(const claims_options *o, const claims_run *run, failure *f)
+{
+    claims_findings *findings = calloc(1, sizeof *findings);
+    if (findings == NULL) {
+        failure_set(f, EXIT_LIBRARY, "no memory");
+        return;
+    }
+    findings->judged = !o->quick;
+    claims_run_conclude(run, findings, f);
+    if (run->ranks->rank == 0 && f->code == EXIT_OK) {
+        print_findings(o, findings);
+    }
+    int missed = claims_findings_missed(findings);
+    if (missed > 0) {
+        failure_set(f, EXIT_GOAL, "%d of %d claims contradict the theory or are undecided", missed,
+                    claims_findings_goals(findings));
+    }
+    free(findings);
+}
+
 static void measure(const ranks *r, const void *options, failure *f)
 {
-    enum { MOST_SUBJECTS = 16 };
     const claims_options *o = options;
-    double *sums[MOST_SUBJECTS] = {NULL};
-    claims_work work = {.options = o, .ranks = r, .start = MPI_Wtime()};
-    int64_t mine = (count_units(o) + r->count - 1 - r->rank) / r->count;
-    progress_start(&work.progress, (progress_mode)o->progress, r->rank == 0, mine, "unit");
-    if (!allocate(o, sums)) {
-        failure_set(f, EXIT_LIBRARY, "no memory");
+    claims_run run = {.ranks = r,
+                      .seed = (uint64_t)o->seed,
+                      .quick = o->quick,
+                      .progress_mode = (progress_mode)o->progress};
+    char name[64];
+    const char *rest = o->names != NULL ? o->names : "all";
+    while ((rest = next_name(rest, name, sizeof name)) != NULL) {
+        select_name(o, name, &run);
     }
-    for (int i = 0; claims_subjects[i] != NULL; i++) {
-        if (f->code == EXIT_OK && wanted(o, claims_subjects[i])) {
-            run_units(&work, claims_subjects[i], sums[i], f);
+    if (claims_run_measure(&run, f) == EXIT_OK) {
+        if (is_correction(o)) {
+            report(o, &run, f);
+        } else {
+            conclude(o, &run, f);
         }
     }
-    progress_clear(&work.progress);
-    if (ranks_agree(r, f) == EXIT_OK) {
-        claims_table result;
-        report(&work, sums, &result);
-        if (r->rank == 0) {
-            print(o, &result);
-        }
-        int missed = claims_table_missed(&result);
-        if (missed > 0) {
-            failure_set(f, EXIT_GOAL, "%d of %d goals missed", missed, claims_table_goals(&result));
-        }
-    }
-    for (int i = 0; i < MOST_SUBJECTS; i++) {
-        free(sums[i]);
-    }
+    claims_run_free(&run);
 }
 
 static int check(const void *options, failure *f)
 {
     const claims_options *o = options;
-    if (o->topic == NULL) {
-        return failure_set(f, EXIT_USAGE, "which claims? plumb claims correction");
+    char name[64];
+    const char *rest = o->names != NULL ? o->names : "all";
+    if (is_correction(o)) {
+        return EXIT_OK;
     }
-    if (strcmp(o->topic, "correction") != 0) {
-        return failure_set(f, EXIT_USAGE, "no claims about '%s'; did you mean correction?",
-                           o->topic);
+    while ((rest = next_name(rest, name, sizeof name)) != NULL) {
+        if (strcmp(name, claims_topics[0].name) == 0) {
+            return failure_set(f, EXIT_USAGE, "correction has a table of its own: give it alone");
+        }
+        if (!select_name(o, name, NULL)) {
+            return failure_set(f, EXIT_USAGE,
+                               "no claims about '%s'; there are correction, orthogonal, claim1 to "
+                               "claim8, echo, covariance, all",
+                               name);
+        }
+    }
+    if (o->names != NULL && o->names[0] == '\0') {
+        return failure_set(f, EXIT_USAGE, "which claims?");
+    }
+    if (o->only != 0) {
+        return failure_set(f, EXIT_USAGE, "--only belongs to plumb claims correction");
     }
     return EXIT_OK;
 }
 
+/* Names before the first option become one, so that `claims echo claim3` needs no commas.
+ * arguments[2 + count]: how many of them were joined into joined[size]. */
+static int join_names(int count, char **arguments, char *joined, size_t size)
+{
+    int names = 0;
+    size_t length = 0;
+    while (names < count && arguments[names][0] != '-') {
+        int written = snprintf(joined + length, size - length, "%s%s", names > 0 ? "," : "",
+                               arguments[names]);
+        length += (size_t)written < size - length ? (size_t)written : size - length - 1;
+        names++;
+    }
+    return names;
+}
+
 int claims_command(int argc, char **argv)
 {
+    static char joined[1024]; /* outlives the options that point to it */
     claims_options options;
     const command_task task = {"claims", &table, &options, check, measure};
-    return command_run(&task, argc - 2, argv + 2, argv);
+    int names = join_names(argc - 2, argv + 2, joined, sizeof joined);
+    if (names < 2) {
+        return command_run(&task, argc - 2, argv + 2, argv);
+    }
+    char **rest = argv + 1 + names; /* the last name's place takes all of them */
+    char *last = rest[0];
+    rest[0] = joined;
+    char **all = calloc((size_t)argc + 1, sizeof *all);
+    if (all == NULL) {
+        return EXIT_LIBRARY;
+    }
+    memcpy(all, argv, (size_t)argc * sizeof *all);
+    all[1 + names] = last;
+    int code = command_run(&task, argc - 1 - names, rest, all);
+    free(all);
+    return code;
 }

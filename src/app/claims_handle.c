@@ -19,7 +19,8 @@ int claims_handle_create(claims_handle *h, const char *name, int groups, int64_t
     plumb_options_init(&handle, sizeof handle);
     handle.groups = groups;
     handle.replica_check = 0;
-    *h = (claims_handle){.groups = groups, .count = rows * cols};
+    *h = (claims_handle){
+        .groups = groups, .micro_batches = groups, .rate = 1.0, .count = rows * cols};
     h->values = calloc((size_t)h->count, sizeof *h->values);
     if (h->values == NULL) {
         return failure_set(f, EXIT_LIBRARY, "no memory");
@@ -35,7 +36,7 @@ int claims_handle_create(claims_handle *h, const char *name, int groups, int64_t
 static plumb_status give(claims_handle *h, const float *gradients, const float *curvature)
 {
     plumb_status status = PLUMB_OK;
-    for (int k = 0; k < h->groups && status == PLUMB_OK; k++) {
+    for (int k = 0; k < h->micro_batches && status == PLUMB_OK; k++) {
         status = plumb_accumulate(h->plumb, h->id, k, gradients + k * h->count);
         if (status == PLUMB_OK && curvature != NULL) {
             status = plumb_accumulate_curvature(h->plumb, h->id, k, PLUMB_CURVATURE_DIAGONAL, 1.0,
@@ -48,12 +49,12 @@ static plumb_status give(claims_handle *h, const float *gradients, const float *
 int claims_handle_step(claims_handle *h, const float *gradients, const float *curvature, failure *f)
 {
     memset(h->values, 0, (size_t)h->count * sizeof *h->values);
-    plumb_status status = plumb_begin_step(h->plumb, h->groups);
+    plumb_status status = plumb_begin_step(h->plumb, h->micro_batches);
     if (status == PLUMB_OK) {
         status = give(h, gradients, curvature);
     }
     if (status == PLUMB_OK) {
-        status = plumb_end_step(h->plumb, 1.0, NULL);
+        status = plumb_end_step(h->plumb, h->rate, NULL);
     }
     return failure_from_library(f, status, h->plumb);
 }

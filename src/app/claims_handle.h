@@ -13,7 +13,9 @@
 typedef struct claims_handle {
     plumb *plumb;
     int id;
-    int groups; /* as many micro-batches */
+    int groups;
+    int micro_batches; /* of a step; at first as many as groups */
+    double rate;       /* learning rate; at first 1 */
     int64_t count;
     float *values; /* rows x cols */
 } claims_handle;
@@ -27,8 +29,8 @@ int claims_handle_create(claims_handle *h, const char *name, int groups, int64_t
                          const plumb_parameter_options *options, failure *f);
 
 /*
- * gradients[groups][count], and curvature[groups][count] for an optimizer that wants it in this
- * step, else NULL: h->values is minus the update. Returns f's code.
+ * gradients[micro_batches][count], and curvature[micro_batches][count] for an optimizer that wants
+ * it in this step, else NULL: h->values is minus the update. Returns f's code.
  */
 int claims_handle_step(claims_handle *h, const float *gradients, const float *curvature,
                        failure *f);

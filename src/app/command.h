@@ -19,6 +19,7 @@ typedef struct command {
 
 int train_command(int argc, char **argv);
 int replay_command(int argc, char **argv);
+int diagnose_command(int argc, char **argv);
 int info_command(int argc, char **argv);
 int bench_command(int argc, char **argv);
 int claims_command(int argc, char **argv);

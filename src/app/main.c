@@ -11,13 +11,16 @@
 
 #ifdef PLUMB_WITHOUT_HDF5
 #define REPLAY_SUMMARY "not in this build, which was made with WITH_HDF5=0"
+#define DIAGNOSE_SUMMARY REPLAY_SUMMARY
 #else
 #define REPLAY_SUMMARY "feed recorded gradients through an optimizer"
+#define DIAGNOSE_SUMMARY "noise, bias, variance and echo of recorded gradients"
 #endif
 
 static const command commands[] = {
     {"train", "train a model on real data, averaged, then orthogonalised", train_command},
     {"replay", REPLAY_SUMMARY, replay_command},
+    {"diagnose", DIAGNOSE_SUMMARY, diagnose_command},
     {"info", "show build, BLAS kernel, MPI, pinning, and warnings", info_command},
     {"bench", "measure engines against what they stand on", bench_command},
     {"claims", "measure what the corrections do against what theory predicts", claims_command},

@@ -37,7 +37,8 @@ static int add_shape(const plan_options *o, plan_model *m, int64_t rows, int64_t
     s->corrected = own.correction != PLUMB_CORRECTION_NONE;
     s->roots = has_roots(&own, rows, cols);
     s->spread = own.optimizer == PLUMB_OPTIMIZER_MUON && own.polar == PLUMB_POLAR_FAST &&
-                !s->corrected && (own.polar_delta == 0.0 || own.polar_delta >= 2.5e-3);
+                own.pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE && !s->corrected &&
+                (own.polar_delta == 0.0 || own.polar_delta >= 2.5e-3);
     int64_t elements = rows * cols;
     m->elements += elements;
     m->corrected_elements += s->corrected ? elements : 0;

@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/options_json.h"
 #include "app/stop_signal.h"
+#include "app/train_diagnostics.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -29,7 +30,7 @@ static double updates(const training *t)
 
 static double units_per_second(const training *t)
 {
-    return training_units_per_step(t) * (double)t->totals.steps / t->totals.step_seconds;
+    return t->totals.units / t->totals.step_seconds;
 }
 
 static double overlap(const training *t)
@@ -120,6 +121,20 @@ static json_t *counts(const training *t)
     return object;
 }
 
+/* What limits the run, where diagnostics are on. */
+static json_t *diagnosis(const training *t)
+{
+    plumb_advice advice;
+    json_t *object = json_object();
+    if (train_diagnostics_advise(t, &advice)) {
+        set_number(object, "noise_scale", advice.samples);
+        set_number(object, "noise_scale_error", advice.samples_error);
+        json_object_set_new(object, "limit", json_string(train_diagnostics_limit(advice.limit)));
+        json_object_set_new(object, "advice", json_string(advice.text));
+    }
+    return object;
+}
+
 static json_t *to_json(const training *t, const char *status, const char *reason)
 {
     json_t *object = json_object();
@@ -142,6 +157,7 @@ static json_t *to_json(const training *t, const char *status, const char *reason
     json_object_set_new(object, "phase_seconds", phases(t));
     json_object_set_new(object, "exchange", exchange(t));
     json_object_update_new(object, counts(t));
+    json_object_update_new(object, diagnosis(t));
     json_object_set_new(object, "parameters_hash", json_string(t->totals.parameters_hash));
     json_object_set_new(object, "sample", t->sample != NULL ? json_text(t->sample) : json_null());
     return object;
@@ -244,6 +260,29 @@ static void print_plainly(const char *text)
     json_decref(valid);
 }
 
+/* The last thing that is said, in lines that fit a terminal. */
+static void print_advice(const training *t)
+{
+    enum { INDENT = 17, WIDTH = 96 };
+    plumb_advice advice;
+    if (!train_diagnostics_advise(t, &advice)) {
+        return;
+    }
+    printf("%-*s", INDENT, "advice");
+    int column = INDENT;
+    for (const char *word = advice.text; *word != '\0';) {
+        int length = (int)strcspn(word, " ");
+        if (column > INDENT && column + 1 + length > WIDTH) {
+            printf("\n%*s", INDENT, "");
+            column = INDENT;
+        }
+        column += printf("%s%.*s", column > INDENT ? " " : "", length, word);
+        word += length;
+        word += strspn(word, " ");
+    }
+    putchar('\n');
+}
+
 static void print_table(const training *t, const char *status, const char *reason)
 {
     const train_options *o = t->options;
@@ -251,10 +290,10 @@ static void print_table(const training *t, const char *status, const char *reaso
            train_option_word(o, "optimizer"), train_option_word(o, "pipeline"));
     printf("parameters       %" PRId64 " in %d arrays, %s owners\n", value_count(t),
            t->workload->parameter_count, train_option_word(o, "owners"));
-    printf("batch            %" PRId64 " micro-batches of %" PRId64 ", %" PRId64
+    printf("batch            %" PRId64 "%s micro-batches of %" PRId64 ", %" PRId64
            " groups, on %d rank%s\n",
-           o->micro_batches, o->micro_batch_size, train_options_groups(o), t->ranks.count,
-           t->ranks.count == 1 ? "" : "s");
+           t->micro_batches, o->adaptive_text != NULL ? " (at the end)" : "", o->micro_batch_size,
+           train_options_groups(o), t->ranks.count, t->ranks.count == 1 ? "" : "s");
     printf("steps            %" PRId64 " of %" PRId64 ", %s%s%s\n", t->totals.steps, o->steps,
            status, reason != NULL ? ": " : "", reason != NULL ? reason : "");
     print_losses(t);
@@ -271,6 +310,7 @@ static void print_table(const training *t, const char *status, const char *reaso
         printf("sample\n");
         print_plainly(t->sample);
     }
+    print_advice(t);
 }
 
 void summary_print(const training *t, const char *status, const char *reason)

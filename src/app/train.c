@@ -11,8 +11,10 @@
 #include "app/summary.h"
 #include "app/train_config.h"
 #include "app/train_curvature.h"
+#include "app/train_diagnostics.h"
 #include "app/train_loop.h"
 #include "app/train_parameters.h"
+#include "app/train_record.h"
 #include "app/train_step.h"
 
 #include <inttypes.h>
@@ -77,6 +79,7 @@ static void allocate_extras(training *t)
         }
     }
     train_curvature_allocate(t);
+    train_diagnostics_create(t);
 }
 
 static void add_parameters(training *t)
@@ -121,7 +124,7 @@ static void create_handle(training *t)
  */
 static void begin_first_step(training *t)
 {
-    plumb_status status = plumb_begin_step(t->plumb, t->options->micro_batches);
+    plumb_status status = plumb_begin_step(t->plumb, t->micro_batches);
     t->step_open = failure_from_library(&t->failure, status, t->plumb) == EXIT_OK;
 }
 
@@ -159,6 +162,9 @@ static void set_up(training *t)
     }
     if (t->failure.code == EXIT_OK) {
         begin_first_step(t);
+    }
+    if (t->failure.code == EXIT_OK) {
+        train_record_create(t);
     }
     if (t->failure.code == EXIT_OK && machine_gather(&t->machine, &t->ranks) != 0) {
         failure_set(&t->failure, EXIT_LIBRARY, "no memory");
@@ -231,12 +237,14 @@ static void run(training *t)
 static void take_down(training *t)
 {
     warnings_gather(&t->warnings, &t->ranks, training_warn, t);
+    train_record_finish(t);
     if (t->ranks.rank == 0 && t->directory_made) {
         write_summary(t);
     }
     ranks_agree(&t->ranks, &t->failure);
     plumb_destroy(&t->plumb);
     train_curvature_free(t);
+    train_diagnostics_free(t);
     workload_destroy(&t->workload);
     machine_free(&t->machine);
     free(t->ids);
@@ -252,7 +260,7 @@ static void take_down(training *t)
 
 static int train(const train_options *options, failure *f)
 {
-    training t = {.options = options, .failure = *f};
+    training t = {.options = options, .micro_batches = options->micro_batches, .failure = *f};
     t.totals.initial = t.totals.last = t.totals.last_average = (held_out){NAN, NAN};
     t.totals.held_out_step = -1;
     t.totals.first_loss = t.totals.last_loss = NAN;

@@ -18,6 +18,11 @@ void train_config_handle(const train_options *o, plumb_options *options)
     options->average_weights = o->average;
     options->average_beta = o->average_beta;
     options->average_from = o->average_from;
+    options->diagnostics = (plumb_diagnostics)o->diagnostics;
+    options->diagnostics_every = (int)o->diagnostics_every;
+    if (o->adaptive_text != NULL) {
+        options->groups = (int)train_options_groups(o); /* whatever K becomes */
+    }
 }
 
 /* Muon, Shampoo and SOAP are for hidden matrices; gains and biases are not decayed. */

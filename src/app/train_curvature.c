@@ -179,7 +179,7 @@ static bool hutchinson(curvature_pass *pass, const workload_sink *sink)
 static void estimate_share(training *t, int64_t step)
 {
     int64_t first, count;
-    plumb_status status = plumb_share(t->plumb, t->options->micro_batches, &first, &count);
+    plumb_status status = plumb_share(t->plumb, t->micro_batches, &first, &count);
     if (failure_from_library(&t->failure, status, t->plumb) != EXIT_OK) {
         return;
     }

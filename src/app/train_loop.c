@@ -3,7 +3,10 @@
  */
 #include "app/train_loop.h"
 #include "app/evaluate.h"
+#include "app/train_adaptive.h"
 #include "app/train_curvature.h"
+#include "app/train_diagnostics.h"
+#include "app/train_record.h"
 #include "app/train_step.h"
 
 #include "app/stop_signal.h"
@@ -117,9 +120,9 @@ static void update(training *t, int64_t step, const plumb_schedule *schedule, st
     double began = MPI_Wtime();
     record->line = empty_line(step + 1);
     record->line.trained = true;
+    record->line.micro_batches = t->micro_batches;
     plumb_schedule_rate(schedule, step, &record->line.learning_rate);
-    plumb_status status =
-        t->step_open ? PLUMB_OK : plumb_begin_step(t->plumb, t->options->micro_batches);
+    plumb_status status = t->step_open ? PLUMB_OK : plumb_begin_step(t->plumb, t->micro_batches);
     t->step_open = false;
     if (status != PLUMB_OK) {
         failure_from_library(&t->failure, status, t->plumb);
@@ -137,9 +140,13 @@ static void update(training *t, int64_t step, const plumb_schedule *schedule, st
         end_failed_step(t, status, record);
     } else {
         note_report(t, &report, record);
+        train_record_step_done(t, step);
+        train_diagnostics_note(t, &report);
+        record->line.diagnosis = t->ranks.rank == 0 ? train_diagnostics_fields(t, step + 1) : NULL;
     }
     double seconds = MPI_Wtime() - began;
     t->totals.step_seconds += seconds;
+    t->totals.units += training_units_per_step(t);
     record->line.tokens_per_second = training_units_per_step(t) / seconds;
 }
 
@@ -232,6 +239,8 @@ void train_loop(training *t)
             add_evaluation(t, &record.line);
         }
         finish_line(t, &record.line);
+        json_decref(record.line.diagnosis);
+        train_adaptive_step(t, step + 1);
     }
     t->totals.seconds = MPI_Wtime() - t->start;
     progress_clear(&t->progress);

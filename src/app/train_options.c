@@ -106,6 +106,61 @@ static int decide_average(train_options *o, failure *f)
                              "--average-weights '%s' is none of none, ema:BETA, tail:N", text);
 }
 
+/* MIN:MAX */
+static int decide_bounds(train_options *o, failure *f)
+{
+    long long lowest, highest;
+    int end = 0;
+    if (sscanf(o->adaptive_text, "%lld:%lld%n", &lowest, &highest, &end) != 2 ||
+        o->adaptive_text[end] != '\0' || lowest < 1 || highest < lowest || highest > 1000000) {
+        return failure_set(f, EXIT_USAGE,
+                           "--adaptive-batch %s: MIN:MAX must be whole numbers of micro-batches "
+                           "from 1 to 1000000, MAX no less than MIN",
+                           o->adaptive_text);
+    }
+    o->adaptive_lowest = lowest;
+    o->adaptive_highest = highest;
+    return EXIT_OK;
+}
+
+/* Whether owners form the mean of the gradients, of which economy needs the norm. */
+static bool forms_mean_gradient(const train_options *o)
+{
+    return o->update.pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE ||
+           o->update.pipeline == PLUMB_PIPELINE_NORMALISED_WITH_NORM;
+}
+
+static int decide_adaptive(train_options *o, failure *f)
+{
+    int64_t groups = train_options_groups(o);
+    o->adaptive_lowest = o->adaptive_highest = 0;
+    if (o->adaptive_text == NULL || decide_bounds(o, f) != EXIT_OK) {
+        return f->code;
+    }
+    if (o->adaptive_lowest % groups != 0 || o->adaptive_highest % groups != 0) {
+        return failure_set(f, EXIT_USAGE,
+                           "--adaptive-batch %s: MIN and MAX must be multiples of the %" PRId64
+                           " groups (--groups)",
+                           o->adaptive_text, groups);
+    }
+    if (o->micro_batches < o->adaptive_lowest || o->micro_batches > o->adaptive_highest) {
+        return failure_set(f, EXIT_USAGE,
+                           "--adaptive-batch %s: --micro-batches %" PRId64
+                           ", where it begins, is outside",
+                           o->adaptive_text, o->micro_batches);
+    }
+    if (!forms_mean_gradient(o) && o->diagnostics != PLUMB_DIAGNOSTICS_FULL) {
+        return failure_set(f, EXIT_USAGE,
+                           "--adaptive-batch with --pipeline %s needs --diagnostics full: no owner "
+                           "has the mean gradient otherwise",
+                           update_pipeline_name((plumb_pipeline)o->update.pipeline));
+    }
+    if (o->diagnostics == PLUMB_DIAGNOSTICS_OFF) {
+        o->diagnostics = PLUMB_DIAGNOSTICS_ECONOMY;
+    }
+    return EXIT_OK;
+}
+
 /* What belongs to the other model, or to the other kind of data. */
 static int check_data(const train_options *o, failure *f)
 {
@@ -185,6 +240,14 @@ static int check(const train_options *o, failure *f)
     if (o->run != NULL && o->run[0] == '\0') {
         return failure_set(f, EXIT_USAGE, "--run '' is not a folder");
     }
+    if (o->record != NULL && o->record[0] == '\0') {
+        return failure_set(f, EXIT_USAGE, "--record-gradients '' is not a file");
+    }
+    if (o->record != NULL && o->adaptive_text != NULL) {
+        return failure_set(f, EXIT_USAGE,
+                           "--record-gradients and --adaptive-batch exclude each other: a file of "
+                           "gradients has the same micro-batches in all steps");
+    }
     if (o->initial_parameters != NULL && o->initial_parameters[0] == '\0') {
         return failure_set(f, EXIT_USAGE, "--initial-parameters '' is not a run");
     }
@@ -193,11 +256,38 @@ static int check(const train_options *o, failure *f)
 
 int train_options_check_ranks(const train_options *o, int ranks, failure *f)
 {
+    if (o->adaptive_text != NULL && o->adaptive_lowest < ranks) {
+        return failure_set(
+            f, EXIT_USAGE,
+            "--adaptive-batch %s: MIN is less than the %d ranks: every rank needs at "
+            "least one micro-batch",
+            o->adaptive_text, ranks);
+    }
     if (o->micro_batches < ranks) {
         return failure_set(f, EXIT_USAGE,
                            "--micro-batches %" PRId64 " is less than the %d ranks: every rank "
                            "needs at least one",
                            o->micro_batches, ranks);
+    }
+    return EXIT_OK;
+}
+
+/* The same of options about diagnostics. */
+static int check_given_diagnostics(const train_options *o, const bool *given, failure *f)
+{
+    const option_table *table = train_option_table();
+    bool off = o->diagnostics == PLUMB_DIAGNOSTICS_OFF && o->adaptive_text == NULL;
+    const struct {
+        const char *name, *needed;
+        bool unread;
+    } options[] = {{"diagnostics-every", "--diagnostics economy or full", off},
+                   {"diagnostics-layers", "--diagnostics economy or full", off},
+                   {"adaptive-every", "--adaptive-batch MIN:MAX", o->adaptive_text == NULL},
+                   {"record-every", "--record-gradients FILE", o->record == NULL}};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (given[option_index(table, options[i].name)] && options[i].unread) {
+            return failure_set(f, EXIT_USAGE, "--%s needs %s", options[i].name, options[i].needed);
+        }
     }
     return EXIT_OK;
 }
@@ -213,6 +303,9 @@ static int check_given(const train_options *o, const bool *given, failure *f)
     }
     if (probes && o->curvature != CURVATURE_HUTCHINSON) {
         return failure_set(f, EXIT_USAGE, "--probes needs --curvature hutchinson");
+    }
+    if (check_given_diagnostics(o, given, f) != EXIT_OK) {
+        return f->code;
     }
     return update_options_check_given(&o->update, table, given, f);
 }
@@ -232,5 +325,5 @@ int train_options_parse(train_options *o, int argc, char **argv, bool *help, fai
     if (update_options_decide(&o->update, false, f) != EXIT_OK || decide_average(o, f) != EXIT_OK) {
         return f->code;
     }
-    return check(o, f);
+    return check(o, f) == EXIT_OK ? decide_adaptive(o, f) : f->code;
 }

@@ -40,13 +40,21 @@ typedef struct train_options {
     int64_t generate;
     const char *prompt;
     double temperature;
+    int diagnostics; /* plumb_diagnostics */
+    int64_t diagnostics_every;
+    bool diagnostics_layers;
+    const char *adaptive_text;                 /* as typed, and what it means: */
+    int64_t adaptive_lowest, adaptive_highest; /* bounds of K; 0: K is fixed */
+    int64_t adaptive_every;
+    const char *record; /* file of gradients; NULL: none */
+    int64_t record_every;
     int64_t replica_check, blas_threads;
     int progress; /* progress_mode */
     bool json;
 } train_options;
 
 /* Entries of the table, which stands in train_table.c. */
-enum { TRAIN_ENTRY_COUNT = 65 };
+enum { TRAIN_ENTRY_COUNT = UPDATE_ENTRY_COUNT + 39 };
 
 const option_table *train_option_table(void);
 

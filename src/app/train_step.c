@@ -4,6 +4,7 @@
 #include "app/train_step.h"
 #include "app/stop_signal.h"
 #include "app/summary.h"
+#include "app/train_record.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -53,6 +54,9 @@ static int destination(void *context, int parameter, float **gradient)
 static int hand_over(delivery *d, int parameter)
 {
     training *t = d->training;
+    if (train_record_gradient(t, d->step, d->micro_batch, parameter) != EXIT_OK) {
+        return t->failure.code;
+    }
     plumb_status status =
         plumb_accumulate(t->plumb, t->ids[parameter], d->micro_batch, t->gradients[parameter]);
     return failure_from_library(&t->failure, status, t->plumb);
@@ -113,7 +117,7 @@ static bool deliver(delivery *d)
 void train_step_gradients(training *t, int64_t step)
 {
     int64_t first, count;
-    plumb_status status = plumb_share(t->plumb, t->options->micro_batches, &first, &count);
+    plumb_status status = plumb_share(t->plumb, t->micro_batches, &first, &count);
     if (failure_from_library(&t->failure, status, t->plumb) != EXIT_OK) {
         return;
     }

@@ -11,6 +11,7 @@ static const char *const schedules[] = {"constant", "cosine", NULL};
 static const char *const nonfinite[] = {"stop", "skip", NULL};
 static const char *const curvatures[] = {"gauss-newton", "hutchinson", NULL};
 static const char *const no_yes[] = {"no", "yes", NULL};
+static const char *const diagnostics[] = {"off", "economy", "full", NULL};
 
 #define MOST_STEPS 1e9
 #define MOST_BATCHES 1e6
@@ -157,6 +158,65 @@ static const option batch_entries[] = {
      .help = "Sequences or images of a micro-batch."},
 };
 
+static const option adaptive_entries[] = {
+    {.name = "adaptive-batch",
+     .kind = OPTION_TEXT,
+     .offset = AT(adaptive_text),
+     .unit = "MIN:MAX",
+     .initial_note = "K is fixed",
+     .help = "K follows the noise scale of the gradients, from --micro-batches on, within these "
+             "bounds and in multiples of G, which is fixed; the same for every number of ranks. "
+             "Turns --diagnostics economy on."},
+    {.name = "adaptive-every",
+     .kind = OPTION_INTEGER,
+     .offset = AT(adaptive_every),
+     .unit = "STEPS",
+     .initial = "10",
+     .lowest = 1,
+     .highest = MOST_STEPS,
+     .help = "adaptive-batch: K changes that often at most."},
+};
+
+static const option diagnostics_entries[] = {
+    {.heading = "Diagnostics",
+     .name = "diagnostics",
+     .kind = OPTION_CHOICE,
+     .offset = AT(diagnostics),
+     .initial = "off",
+     .choices = diagnostics,
+     .help = "Measured beside the training, whose bits stay the same. economy: noise scale and "
+             "plateau in every step; full: also the spectra, echo, bias and variance of updates "
+             "now and then. Advice in words at the end."},
+    {.name = "diagnostics-every",
+     .kind = OPTION_INTEGER,
+     .offset = AT(diagnostics_every),
+     .unit = "STEPS",
+     .initial = "20",
+     .lowest = 1,
+     .highest = 2147483647,
+     .bound = "diagnostics_every",
+     .help = "Steps from one full diagnosis, and from one advice in metrics.jsonl, to the next."},
+    {.name = "diagnostics-layers",
+     .kind = OPTION_FLAG,
+     .offset = AT(diagnostics_layers),
+     .help = "The same for every parameter in metrics.jsonl, with the echo spectra of matrices."},
+    {.name = "record-gradients",
+     .kind = OPTION_TEXT,
+     .offset = AT(record),
+     .unit = "FILE",
+     .initial_note = "none",
+     .help = "HDF5 file for the gradients of all micro-batches, as plumb replay and plumb diagnose "
+             "read it; must not exist yet."},
+    {.name = "record-every",
+     .kind = OPTION_INTEGER,
+     .offset = AT(record_every),
+     .unit = "STEPS",
+     .initial = "1",
+     .lowest = 1,
+     .highest = MOST_STEPS,
+     .help = "Steps from one recorded step to the next, the first included."},
+};
+
 static const option run_entries[] = {
     {.heading = "Run",
      .name = "steps",
@@ -283,7 +343,8 @@ static const option run_entries[] = {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 _Static_assert(COUNT(model_entries) + UPDATE_ENTRY_COUNT + COUNT(schedule_entries) +
-                       COUNT(curvature_entries) + COUNT(batch_entries) + COUNT(run_entries) ==
+                       COUNT(curvature_entries) + COUNT(batch_entries) + COUNT(adaptive_entries) +
+                       COUNT(diagnostics_entries) + COUNT(run_entries) ==
                    TRAIN_ENTRY_COUNT,
                "TRAIN_ENTRY_COUNT counts all entries");
 
@@ -315,7 +376,9 @@ const option_table *train_option_table(void)
         n += append(entries + n, curvature_entries, COUNT(curvature_entries));
         n += update_options_entries(UPDATE_ROOTS, entries + n, AT(update));
         n += append(entries + n, batch_entries, COUNT(batch_entries));
+        n += append(entries + n, adaptive_entries, COUNT(adaptive_entries));
         n += update_options_entries(UPDATE_EXCHANGE, entries + n, AT(update));
+        n += append(entries + n, diagnostics_entries, COUNT(diagnostics_entries));
         append(entries + n, run_entries, COUNT(run_entries));
     }
     return &table;

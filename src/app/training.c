@@ -23,7 +23,7 @@ bool training_takes_roots(const training *t)
 
 double training_units_per_step(const training *t)
 {
-    double sequences = (double)t->options->micro_batches * (double)t->options->micro_batch_size;
+    double sequences = (double)t->micro_batches * (double)t->options->micro_batch_size;
     return t->options->model == MODEL_GPT ? sequences * (double)t->options->context : sequences;
 }
 

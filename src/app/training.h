@@ -40,6 +40,7 @@ typedef struct training_totals {
     held_out last_average;        /* the same of the averaged parameters */
     int64_t held_out_step;        /* ... which came after this step; -1: there was none */
     double first_loss, last_loss; /* NaN before the first step */
+    double units;                 /* tokens or images of the steps, over all ranks */
     double seconds;               /* of the whole run */
     double step_seconds;          /* of the steps, without evaluations */
     double gradient_seconds, curvature_seconds, exchange_seconds, update_seconds;
@@ -50,19 +51,26 @@ typedef struct training_totals {
     char parameters_hash[33];
 } training_totals;
 
+/* Parts of a run that only some have; each is known to the file of its name alone. */
+typedef struct train_diagnostics train_diagnostics;
+typedef struct train_record train_record;
+
 typedef struct training {
     const train_options *options;
+    int64_t micro_batches; /* K of the step at hand */
     ranks ranks;
     machine machine; /* at rank 0 */
     workload *workload;
     plumb *plumb;
-    bool step_open;          /* the setup has begun the first step */
-    int *ids;                /* [parameter_count]: the library's ids of the workload's parameters */
-    float **gradients;       /* [parameter_count]: memory of the micro-batch being computed */
-    float **curvature;       /* [parameter_count]: Sophia's, of the pass being computed; or NULL */
-    float **probe_sums;      /* [parameter_count]: with --curvature hutchinson; or NULL */
-    float *plain_values;     /* the parameters while their averages are evaluated; or NULL */
-    run_directory directory; /* at rank 0 */
+    bool step_open;      /* the setup has begun the first step */
+    int *ids;            /* [parameter_count]: the library's ids of the workload's parameters */
+    float **gradients;   /* [parameter_count]: memory of the micro-batch being computed */
+    float **curvature;   /* [parameter_count]: Sophia's, of the pass being computed; or NULL */
+    float **probe_sums;  /* [parameter_count]: with --curvature hutchinson; or NULL */
+    float *plain_values; /* the parameters while their averages are evaluated; or NULL */
+    train_diagnostics *diagnostics; /* NULL: off */
+    train_record *record;           /* NULL: gradients are not recorded */
+    run_directory directory;        /* at rank 0 */
     bool directory_made;
     metrics *metrics; /* at rank 0 */
     progress progress;

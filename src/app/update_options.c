@@ -107,6 +107,7 @@ static const struct {
     const char *name;
     unsigned optimizers;
 } own_options[] = {
+    {"weights", OPTIMIZER(MUON)},
     {"rho", OPTIMIZER(SOPHIA)},
     {"clip", OPTIMIZER(SOPHIA)},
     {"curvature-interval", OPTIMIZER(SOPHIA)},
@@ -180,8 +181,33 @@ static int check_correction(const update_options *o, failure *f)
     return EXIT_OK;
 }
 
+/* What echo weights cannot go with: they need the groups' own gradients. */
+static int check_weights(const update_options *o, failure *f)
+{
+    if (o->weights == PLUMB_WEIGHTS_NONE || o->optimizer != PLUMB_OPTIMIZER_MUON) {
+        return EXIT_OK;
+    }
+    if (o->exchange == PLUMB_EXCHANGE_ALLREDUCE) {
+        return failure_set(f, EXIT_USAGE,
+                           "--exchange allreduce gives owners the mean only: no --weights echo");
+    }
+    if (o->pipeline != PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE) {
+        return failure_set(f, EXIT_USAGE,
+                           "--weights echo needs the groups' own gradients: no --pipeline %s",
+                           update_pipeline_name((plumb_pipeline)o->pipeline));
+    }
+    if (has_correction(PLUMB_OPTIMIZER_MUON, o->correction)) {
+        return failure_set(f, EXIT_USAGE, "--weights echo: no --correction %s of the same errors",
+                           update_correction_name((plumb_correction)o->correction));
+    }
+    return EXIT_OK;
+}
+
 int update_options_check(const update_options *o, failure *f)
 {
+    if (check_weights(o, f) != EXIT_OK) {
+        return f->code;
+    }
     if (o->exchange == PLUMB_EXCHANGE_ALLREDUCE &&
         o->pipeline != PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE) {
         return failure_set(f, EXIT_USAGE,
@@ -266,6 +292,7 @@ static void set_own(const update_options *o, plumb_parameter_options *options)
 {
     options->beta1 = o->beta1;
     options->nesterov = o->nesterov;
+    options->weights = (plumb_weights)o->weights;
     options->rho = o->rho;
     options->clip = o->clip;
     options->curvature_interval = (int)o->curvature_interval;

@@ -14,6 +14,7 @@ typedef struct update_options {
     int pipeline;  /* plumb_pipeline */
     int polar;     /* plumb_polar_method */
     double polar_delta;
+    int weights; /* plumb_weights */
     double learning_rate, adamw_learning_rate;
     double beta1, beta2, epsilon, weight_decay;
     int nesterov; /* 0 no, 1 yes */
@@ -44,7 +45,7 @@ typedef enum update_section {
 } update_section;
 
 /* Entries of all sections together. */
-enum { UPDATE_ENTRY_COUNT = 33 };
+enum { UPDATE_ENTRY_COUNT = 34 };
 
 /*
  * Copies the table entries of a section to `entries`, for an update_options at `offset` of the

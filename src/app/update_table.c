@@ -20,6 +20,7 @@ static const char *const pipelines[] = {"average-then-orthogonalise",
                                         NULL};
 static const char *const polars[] = {
     "svd", "newton-schulz", "polar-express", "fast", "exact", "newton-schulz-symmetric", NULL};
+static const char *const weightings[] = {"none", "echo", NULL};
 static const char *const graftings[] = {"none", "adamw", "sgd", NULL};
 static const char *const owner_maps[] = {"rank0", "sharded", NULL};
 static const char *const exchanges[] = {"transposed", "allreduce", NULL};
@@ -63,6 +64,13 @@ static const option optimizer_entries[] = {
      .bound = "polar_delta",
      .help = "--polar fast: singular values much below X times the largest stay small, those above "
              "become 1."},
+    {.name = "weights",
+     .kind = OPTION_CHOICE,
+     .offset = AT(weights),
+     .initial = "none",
+     .choices = weightings,
+     .help = "muon: of the singular directions of an update. echo: by how much the groups agree on "
+             "each, by a decomposition for every group (--polar is not used); none: 1 each."},
     {.name = "learning-rate",
      .kind = OPTION_REAL,
      .offset = AT(learning_rate),

@@ -17,7 +17,8 @@
 plumb_status memory_allocate(int64_t count, size_t size, void *block);
 plumb_status memory_zeroed(int64_t count, size_t size, void *block);
 
-/* For tests: memory_allocate fills its blocks with NaN, so that nothing can rest on what they hold. */
+/* For tests: memory_allocate fills its blocks with NaN, so that nothing can rest on what they
+ * hold. */
 extern bool memory_poisoned;
 
 /* Grows (or makes) *block from `old_count` to `count` elements; the new ones are zero. */

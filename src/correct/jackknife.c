@@ -6,8 +6,8 @@
  *     u = F u(m, v) - (F-1)/F sum_k u(m_-k, v_-k),   u(m, v) = m / (sqrt(v) + epsilon),
  *
  * removes what is of order 1/G in the bias, coupling and inversion alike. It takes whatever depends
- * on the number of groups for bias: with the square of the mean it would extrapolate the noise floor
- * to 0 and aim at the sign of the gradient. Hence the mean of squares only.
+ * on the number of groups for bias: with the square of the mean it would extrapolate the noise
+ * floor to 0 and aim at the sign of the gradient. Hence the mean of squares only.
  */
 #include <string.h>
 

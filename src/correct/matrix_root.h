@@ -78,9 +78,9 @@ void matrix_root_add_deviation(matrix_root *m, const double *deviation, double w
 void matrix_root_wishart(matrix_root *m, double samples);
 
 /*
- * From now on the correction of the mean of `samples` independent parts by their own deviations goes
- * one order further (inverse_root.h). Not for statistics with a memory: the bias as estimated from a
- * single step's parts varies too much for its square.
+ * From now on the correction of the mean of `samples` independent parts by their own deviations
+ * goes one order further (inverse_root.h). Not for statistics with a memory: the bias as estimated
+ * from a single step's parts varies too much for its square.
  */
 void matrix_root_third_order(matrix_root *m, int64_t samples);
 

@@ -1,8 +1,8 @@
 /*
  * Corrections of a polar factor Ortho(u) whose u has errors: its expectation is not the polar
- * factor of u's, by a term of second order. Both remove most of that. Neither result is an isometry:
- * part of the bias is a shrinkage, which orthogonalising once more would bring back; and they are a
- * little noisier than Ortho(u) itself (docs/corrections.md).
+ * factor of u's, by a term of second order. Both remove most of that. Neither result is an
+ * isometry: part of the bias is a shrinkage, which orthogonalising once more would bring back; and
+ * they are a little noisier than Ortho(u) itself (docs/corrections.md).
  *
  * Both stay within half of the norm of Ortho(u) from it. A change that would be larger is scaled
  * back as a whole, and all elements of the matrix count as clipped.
@@ -17,7 +17,7 @@ typedef struct polar_correction {
     plumb_polar_method method; /* second order: SVD, which is what it expands */
     int steps;                 /* polar_steps and polar_delta of the parameter */
     double delta;
-    int64_t *clipped;          /* elements that met the bound are added */
+    int64_t *clipped; /* elements that met the bound are added */
 } polar_correction;
 
 /*

@@ -75,8 +75,8 @@ void inverse_root_add_second_order(int64_t n, int r, const double *values, const
     }
 }
 
-/* inner = I + X + c X^2, lower, for X = f^(-1/2) bias f^(-1/2). base_roots: f^(-1/2); relative: room
- * for X. */
+/* inner = I + X + c X^2, lower, for X = f^(-1/2) bias f^(-1/2). base_roots: f^(-1/2); relative:
+ * room for X. */
 static void prepare_inner(int64_t n, const double *base_roots, const double *bias, double third,
                           double *relative, double *inner)
 {

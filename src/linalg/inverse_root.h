@@ -96,11 +96,11 @@ void inverse_root_add_second_order(int64_t n, int r, const double *values, const
                                    double weight, double *scratch, double *sum);
 
 /*
- * The coefficient `third` below for the mean of `samples` independent parts whose spread is what the
- * bias was estimated from. From one dimension: let the mean have relative variance v and be gamma
- * distributed, as a mean of squares is, and let T2 = a v f with v estimated by the same samples. With
- * p = 1/r, E f = f (1 + a v + b v^2), a = p(p+1)/2, b = p(p+1)(p+2)((p+3)/8 - 1/3), and
- * E (T2/f) = a v (1 + v (p+2)(p-1)/2): what is left is of order v^3 if third - 1 is
+ * The coefficient `third` below for the mean of `samples` independent parts whose spread is what
+ * the bias was estimated from. From one dimension: let the mean have relative variance v and be
+ * gamma distributed, as a mean of squares is, and let T2 = a v f with v estimated by the same
+ * samples. With p = 1/r, E f = f (1 + a v + b v^2), a = p(p+1)/2, b = p(p+1)(p+2)((p+3)/8 - 1/3),
+ * and E (T2/f) = a v (1 + v (p+2)(p-1)/2): what is left is of order v^3 if third - 1 is
  * (b - a(p+2)(p-1)/2)/a^2, divided by (K+1)/(K-1), the mean square of an estimated variance (of K
  * normal samples) over the square of its mean. Below 8.5, 4.06, 2 for r = 4, 2, 1.
  */

@@ -224,6 +224,23 @@ double polar_expansion_norm(const polar_expansion *expansion)
     return sqrt(squares);
 }
 
+void polar_expansion_split(const polar_expansion *expansion, double *tangent, double *normal)
+{
+    int64_t n = expansion->shorter, large = (int64_t)expansion->longer * n;
+    *tangent = 0.0;
+    *normal = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            double one = expansion->inside[i * n + j], other = expansion->inside[j * n + i];
+            *tangent += 0.25 * (one - other) * (one - other);
+            *normal += 0.25 * (one + other) * (one + other);
+        }
+    }
+    for (int64_t i = 0; i < large; i++) {
+        *tangent += expansion->beside[i] * expansion->beside[i];
+    }
+}
+
 void polar_expansion_result(polar_expansion *expansion, double factor, double weight,
                             double *result)
 {

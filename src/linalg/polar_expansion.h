@@ -58,6 +58,12 @@ void polar_expansion_add_second(polar_expansion *expansion, const float *displac
 /* The Frobenius norm of what was accumulated; not finite if that left the range of doubles. */
 double polar_expansion_norm(const polar_expansion *expansion);
 
+/*
+ * The squared norms of its two orthogonal parts: tangent to the matrices with orthonormal columns
+ * (rows) at Ortho(G), which is a turn, and normal to them, a symmetric change that only shrinks.
+ */
+void polar_expansion_split(const polar_expansion *expansion, double *tangent, double *normal);
+
 /* result (rows x cols) = `factor` of the polar factor + `weight` of what was accumulated. */
 void polar_expansion_result(polar_expansion *expansion, double factor, double weight,
                             double *result);

@@ -34,6 +34,9 @@ static const named_bounds table[] = {
     {"replica_check", {0, INT_MAX, 0, 0}},
     {"shared_memory", {0, 1, 0, 0}},
     {"spread_panels", {0, 1, 0, 0}},
+    {"diagnostics", {PLUMB_DIAGNOSTICS_OFF, PLUMB_DIAGNOSTICS_FULL, 0, 0}},
+    {"diagnostics_every", {1, INT_MAX, 0, 0}},
+    {"population", {0, 0x1p60, 0, 0}},
     {"log_level", {PLUMB_LOG_WARNING, PLUMB_LOG_DEBUG, 0, 0}},
     {"optimizer", {PLUMB_OPTIMIZER_SGD, PLUMB_OPTIMIZER_SOAP, 0, 0}},
     {"pipeline",
@@ -64,6 +67,7 @@ static const named_bounds table[] = {
     {"block_size", {1, 0x1p30, 0, 0}},
     {"grafting", {PLUMB_GRAFTING_NONE, PLUMB_GRAFTING_SGD, 0, 0}},
     {"bias_correction", {0, 1, 0, 0}},
+    {"weights", {PLUMB_WEIGHTS_NONE, PLUMB_WEIGHTS_ECHO, 0, 0}},
     {"cost_seconds", {0, 1e30, 0, 0}},
 };
 
@@ -127,6 +131,9 @@ plumb_status bounds_check_options(const plumb_options *options)
     PROPAGATE(bounds_check("replica_check", (double)options->replica_check));
     PROPAGATE(bounds_check("shared_memory", (double)options->shared_memory));
     PROPAGATE(bounds_check("spread_panels", (double)options->spread_panels));
+    PROPAGATE(bounds_check("diagnostics", (double)options->diagnostics));
+    PROPAGATE(bounds_check("diagnostics_every", (double)options->diagnostics_every));
+    PROPAGATE(bounds_check("population", options->population));
     return bounds_check("log_level", (double)options->log_level);
 }
 
@@ -171,6 +178,7 @@ plumb_status bounds_check_parameter_options(const plumb_parameter_options *optio
     PROPAGATE(bounds_check("rho", options->rho));
     PROPAGATE(bounds_check("clip", options->clip));
     PROPAGATE(bounds_check("curvature_interval", (double)options->curvature_interval));
+    PROPAGATE(bounds_check("weights", (double)options->weights));
     PROPAGATE(bounds_check("cost_seconds", options->cost_seconds));
     return bounds_check_roots(options);
 }

@@ -1,6 +1,7 @@
 /*
  * What the optimizers' element-wise loops share: the moving average in the form torch.lerp uses,
- * the cost of passing over memory once, and the state of those that keep a momentum and nothing else.
+ * the cost of passing over memory once, and the state of those that keep a momentum and nothing
+ * else.
  */
 #ifndef PLUMB_OPTIM_ELEMENTWISE_H
 #define PLUMB_OPTIM_ELEMENTWISE_H

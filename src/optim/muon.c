@@ -11,6 +11,9 @@
  * Corrected, Ortho(u) is that of correct/polar_correction.h. For its second order the error of u is
  * a sum of those of all gradients so far, each with the weight that it has in u; for its jackknife
  * each fold of the groups owns a momentum, whose mean over the folds is m.
+ *
+ * With weights, Ortho(u) is U diag(w) V' of correct/echo_weights.h, and the scale above stays: the
+ * update is shorter by what the groups do not agree on.
  */
 #include <math.h>
 
@@ -18,6 +21,7 @@
 #include "base/memory.h"
 #include "base/vector.h"
 #include "correct/correction.h"
+#include "correct/echo_weights.h"
 #include "correct/folds.h"
 #include "correct/polar_correction.h"
 #include "linalg/polar.h"
@@ -87,6 +91,13 @@ static double muon_squared_weights(const plumb_parameter_options *options, int64
     return newest * newest + pow(beta, 4.0) * older;
 }
 
+/* The weight of the newest gradient in u. */
+static double muon_newest_weight(const plumb_parameter_options *options)
+{
+    double beta = options->beta1;
+    return options->nesterov ? 1.0 - beta * beta : 1.0 - beta;
+}
+
 static polar_correction muon_polar_correction(const optimizer_input *input)
 {
     return (polar_correction){input->rows,
@@ -147,10 +158,26 @@ static plumb_status muon_jackknife(const optimizer_input *input)
     return status;
 }
 
+static plumb_status muon_echo(const optimizer_input *input)
+{
+    echo_weights problem = {input->rows,
+                            input->cols,
+                            input->group_count,
+                            input->groups,
+                            input->gradient,
+                            muon_newest_weight(input->options),
+                            muon_squared_weights(input->options, input->update)};
+    muon_direction(input, input->gradient, input->states[0], input->new_states[0], input->scratch);
+    return echo_weights_apply(&problem, input->scratch, NULL);
+}
+
 /* What takes the gradient's place, into scratch. */
 static plumb_status muon_orthogonal(const optimizer_input *input)
 {
     const plumb_parameter_options *options = input->options;
+    if (options->weights == PLUMB_WEIGHTS_ECHO) {
+        return muon_echo(input);
+    }
     if (options->correction != PLUMB_CORRECTION_NONE) {
         input->counts->corrected += input->count;
         return options->correction == PLUMB_CORRECTION_JACKKNIFE ? muon_jackknife(input)
@@ -185,6 +212,7 @@ static int muon_panel_count(const plumb_parameter_options *options, int64_t rows
     bool single = options->polar_delta == 0.0 || options->polar_delta >= POLAR_PANELS_LEAST_DELTA;
     bool fast = options->polar == PLUMB_POLAR_FAST && single &&
                 options->correction == PLUMB_CORRECTION_NONE &&
+                options->weights == PLUMB_WEIGHTS_NONE &&
                 options->pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE;
     return fast ? polar_panel_count(rows, cols, VECTOR_BLOCK) : 1;
 }
@@ -202,7 +230,7 @@ static const optimizer_panels muon_panels = {
 
 static bool muon_wants_groups(const plumb_parameter_options *options)
 {
-    return options->correction != PLUMB_CORRECTION_NONE;
+    return options->correction != PLUMB_CORRECTION_NONE || options->weights != PLUMB_WEIGHTS_NONE;
 }
 
 /* One momentum, or one a fold. */
@@ -258,6 +286,8 @@ static plumb_status muon_validate(const plumb_parameter_options *options, int64_
 
 static plumb_status muon_validate_groups(const plumb_parameter_options *options, int groups)
 {
+    REQUIRE(options->weights == PLUMB_WEIGHTS_NONE || groups >= 2, PLUMB_ERROR_ARGUMENT,
+            "weights compare groups: they need at least 2, and there is %d", groups);
     return correction_check_split(muon_split(options), options, groups);
 }
 
@@ -274,6 +304,9 @@ static double muon_cost(const plumb_parameter_options *options, int groups, int6
     double seconds = (double)count * elementwise_seconds;
     double polar = polar_cost(options->polar, options->polar_steps, rows, cols);
     int folds = correction_folds(options, groups);
+    if (options->weights == PLUMB_WEIGHTS_ECHO) {
+        return seconds + echo_weights_cost(rows, cols, groups);
+    }
     switch (options->correction) {
     case PLUMB_CORRECTION_SECOND_ORDER:
         return seconds + polar_expansion_cost(rows, cols, groups);

@@ -101,11 +101,28 @@ static plumb_status validate_correction(const optimizer_kind *kind,
     return PLUMB_OK;
 }
 
+static plumb_status validate_weights(const plumb_parameter_options *options)
+{
+    if (options->weights == PLUMB_WEIGHTS_NONE) {
+        return PLUMB_OK;
+    }
+    REQUIRE(options->optimizer == PLUMB_OPTIMIZER_MUON, PLUMB_ERROR_UNSUPPORTED,
+            "weights are of Muon's singular directions: %s has none",
+            optimizer_find(options->optimizer)->name);
+    REQUIRE(options->pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_ERROR_UNSUPPORTED,
+            "weights need the groups' own gradients: pipeline must be the default");
+    REQUIRE(options->correction == PLUMB_CORRECTION_NONE, PLUMB_ERROR_UNSUPPORTED,
+            "weights and correction %s are two answers to the same errors: choose one",
+            correction_name(options->correction));
+    return PLUMB_OK;
+}
+
 plumb_status optimizer_validate(const plumb_parameter_options *options, int64_t rows, int64_t cols)
 {
     PROPAGATE(bounds_check_parameter_options(options));
     PROPAGATE(polar_check(options->polar, options->polar_steps, options->polar_delta));
     const optimizer_kind *kind = optimizer_find(options->optimizer);
     PROPAGATE(validate_correction(kind, options));
+    PROPAGATE(validate_weights(options));
     return kind->validate == NULL ? PLUMB_OK : kind->validate(options, rows, cols);
 }

@@ -36,8 +36,8 @@ typedef enum shampoo_outcome {
 } shampoo_outcome;
 
 /*
- * Sets `m` from the statistic, which is overwritten; for a rational root m->n and m->root are all that
- * is used. *standing: the new one. *failed is counted up
+ * Sets `m` from the statistic, which is overwritten; for a rational root m->n and m->root are all
+ * that is used. *standing: the new one. *failed is counted up
  * if it did not go well at first.
  * Errors: NUMERICAL (more than most_failures in a row, or no result yet), NONFINITE; the message
  * names side and block.

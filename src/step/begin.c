@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "exchange/agreement.h"
 #include "step/curvature.h"
+#include "step/diagnostics.h"
 #include "step/gradients.h"
 #include "step/handle.h"
 #include "step/plan.h"
@@ -15,7 +16,7 @@
 #include "step/slices.h"
 #include "step/weights.h"
 
-enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 21, LINES_OF_PARAMETER = 30 };
+enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 21, LINES_OF_PARAMETER = 31 };
 
 /* The lines of the handle's options; returns the end of the text. */
 static char *describe_options(const plumb *p, char *at)
@@ -33,6 +34,8 @@ static char *describe_options(const plumb *p, char *at)
         sprintf(at, "shared_memory = %d\nspread_panels = %d\n", o->shared_memory, o->spread_panels);
     at += sprintf(at, "average_weights = %d\naverage_beta = %.17g\naverage_from = %lld\n",
                   (int)o->average_weights, o->average_beta, (long long)o->average_from);
+    at += sprintf(at, "diagnostics = %d\ndiagnostics_every = %d\npopulation = %.17g\n",
+                  (int)o->diagnostics, o->diagnostics_every, o->population);
     at += sprintf(at, "number of parameters = %lld\n", (long long)p->parameter_count);
     return at;
 }
@@ -70,6 +73,7 @@ static char *describe_parameter(const parameter *one, int64_t index, char *at)
     at += sprintf(at, "epsilon of %s = %.17g\n", one->name, q->epsilon);
     at += sprintf(at, "weight_decay of %s = %.17g\n", one->name, q->weight_decay);
     at += sprintf(at, "nesterov of %s = %d\n", one->name, q->nesterov);
+    at += sprintf(at, "weights of %s = %d\n", one->name, (int)q->weights);
     at += sprintf(at, "correction of %s = %d\n", one->name, (int)q->correction);
     at += sprintf(at, "noise_floor of %s = %.17g\n", one->name, q->noise_floor);
     at += sprintf(at, "folds of %s = %d\n", one->name, q->folds);
@@ -214,7 +218,9 @@ static plumb_status make_plan(plumb *p)
         status = slices_make(p);
         status = agreement_verdict(communicator, status == PLUMB_OK ? weights_make(p) : status);
     }
-    return status == PLUMB_OK ? curvature_set_up(p) : status;
+    PROPAGATE(status);
+    PROPAGATE(curvature_set_up(p));
+    return diagnostics_set_up(p);
 }
 
 static plumb_status set_up(plumb *p, int64_t total)
@@ -238,12 +244,13 @@ static plumb_status prepare(plumb *p, int64_t total)
     p->micro_batches = total;
     p->groups = choose_groups(p, total);
     REQUIRE(!p->wants_groups || p->groups == p->state_groups, PLUMB_ERROR_ARGUMENT,
-            "corrections keep a state for each group: the steps so far had %d groups, "
+            "corrections and weights go by groups: the steps so far had %d groups, "
             "%lld micro-batches would have %d",
             p->state_groups, (long long)total, p->groups);
     PROPAGATE(exchange_prepare(p->exchange, total, p->groups));
     PROPAGATE(curvature_prepare(p));
     exchange_share(p->exchange, &p->first, &p->count);
+    PROPAGATE(diagnostics_prepare(p));
     PROPAGATE(reduce_prepare(p));
     return gradients_begin(p);
 }
@@ -269,14 +276,20 @@ static plumb_status begin(plumb *p, int64_t total)
     }
     PROPAGATE(agreement_equal(exchange_communicator(p->exchange), prepare(p, total),
                               "the number of micro-batches", (double)total));
-    /* Nothing is posted before both have their memory: a step that cannot begin leaves no messages. */
+    /* Nothing is posted before all have their memory: a step that cannot begin leaves no
+     * messages. */
     PROPAGATE(exchange_provide(p->exchange));
     PROPAGATE(curvature_provide(p));
+    PROPAGATE(diagnostics_provide(p));
     PROPAGATE(exchange_open(p->exchange));
     PROPAGATE(curvature_open(p));
+    PROPAGATE(diagnostics_open(p));
     tell_of_messages(p, p->exchange);
     if (p->curvature != NULL) {
         tell_of_messages(p, p->curvature);
+    }
+    if (diagnostics_due(p)) {
+        tell_of_messages(p, p->diagnostics->exchange);
     }
     p->phase = HANDLE_OPEN;
     return PLUMB_OK;

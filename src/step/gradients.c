@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/vector.h"
 #include "step/curvature.h"
+#include "step/diagnostics.h"
 
 plumb_status gradients_begin(plumb *p)
 {
@@ -97,6 +98,7 @@ static plumb_status describe(plumb *p, int64_t micro_batch, double samples, doub
         if (curvature_due(p)) {
             exchange_weigh(p->curvature, micro_batch, samples);
         }
+        diagnostics_weigh(p, micro_batch, samples);
     }
     return PLUMB_OK;
 }
@@ -155,6 +157,7 @@ static plumb_status accumulate(plumb *p, int id, int64_t micro_batch, const floa
             (long long)micro_batch, exchange_order(p->exchange)->rank);
     bool finite = true;
     known->touched = true;
+    PROPAGATE(diagnostics_accumulate(p, id, micro_batch, gradient));
     PROPAGATE(exchange_accumulate(p->exchange, id, micro_batch, gradient, &finite));
     if (!finite) {
         remember_nonfinite(p, one, exchange_order(p->exchange)->rank, micro_batch);
@@ -182,6 +185,9 @@ plumb_status plumb_progress(plumb *p)
     if (status == PLUMB_OK && curvature_due(p)) {
         status = exchange_progress(p->curvature);
     }
+    if (status == PLUMB_OK) {
+        status = diagnostics_progress(p);
+    }
     return handle_result(p, status);
 }
 
@@ -207,5 +213,6 @@ plumb_status gradients_complete(plumb *p)
             PROPAGATE(exchange_blank(p->exchange, id));
         }
     }
-    return curvature_complete(p);
+    PROPAGATE(curvature_complete(p));
+    return diagnostics_complete(p);
 }

@@ -12,6 +12,7 @@
 #include "optim/bounds.h"
 #include "optim/pipeline.h"
 #include "step/curvature.h"
+#include "step/diagnostics.h"
 #include "step/gradients.h"
 #include "step/reduce.h"
 #include "step/slices.h"
@@ -176,6 +177,7 @@ static void drop_step(plumb *p)
     if (p->phase == HANDLE_OPEN && !transport_over() && gradients_complete(p) == PLUMB_OK) {
         (void)exchange_deliver(p->exchange);
         (void)curvature_deliver(p);
+        (void)diagnostics_deliver(p);
     }
 }
 
@@ -195,6 +197,7 @@ plumb_status plumb_destroy(plumb **p)
     memory_free(&gone->descriptions);
     memory_free(&gone->sample_norms);
     weights_free(gone);
+    diagnostics_free(gone);
     memory_free(&gone->parameters);
     exchange_destroy(&gone->curvature);
     exchange_destroy(&gone->exchange);

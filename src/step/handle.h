@@ -65,8 +65,9 @@ typedef enum handle_phase {
 struct plumb {
     plumb_options options;
     exchange *exchange;
-    exchange *curvature;    /* NULL if no parameter uses any */
-    int curvature_interval; /* 0: likewise */
+    exchange *curvature;             /* NULL if no parameter uses any */
+    int curvature_interval;          /* 0: likewise */
+    struct diagnostics *diagnostics; /* NULL: off */
     handle_phase phase;
     bool planned;
     bool drifted;  /* replicas were found to differ: the next step begins with equal ones */

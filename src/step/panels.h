@@ -1,6 +1,6 @@
 /*
- * Row panels: a large matrix's fast polar factor (linalg/polar_panels.h) formed by the owners of its
- * panels together. All such matrices go through the phases at the same time,
+ * Row panels: a large matrix's fast polar factor (linalg/polar_panels.h) formed by the owners of
+ * its panels together. All such matrices go through the phases at the same time,
  *
  *     directions -> exponents to all -> Gram matrices to all -> pole inverses to all -> new values
  *
@@ -64,8 +64,8 @@ typedef struct panels {
     double learning_rate;   /* of this step */
 } panels;
 
-/* Most floats that the matrices of one round have together, unless one alone needs more. The same on
- * all ranks; only tests change it. */
+/* Most floats that the matrices of one round have together, unless one alone needs more. The same
+ * on all ranks; only tests change it. */
 extern int64_t panels_round_floats;
 
 /* Floats of one lower triangle and its mark. */

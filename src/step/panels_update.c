@@ -1,6 +1,6 @@
 /*
- * The phases of row panels (panels.h): every phase makes the blocks that are this rank's, sends them
- * to the other participants of their matrix and waits for theirs.
+ * The phases of row panels (panels.h): every phase makes the blocks that are this rank's, sends
+ * them to the other participants of their matrix and waits for theirs.
  */
 #include <limits.h>
 #include <string.h>

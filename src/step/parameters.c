@@ -49,8 +49,8 @@ static plumb_status check_options(const plumb *p, const char *name, int64_t rows
                 (!pipeline_by_group(options->pipeline) && !optimizer_wants_groups(options) &&
                  !optimizer_wants_curvature_groups(options)),
             PLUMB_ERROR_UNSUPPORTED,
-            "parameter \"%s\": its pipeline or correction needs every group's gradient at the "
-            "owner, which the allreduce exchange does not bring",
+            "parameter \"%s\": its pipeline, correction or weights need every group's gradient at "
+            "the owner, which the allreduce exchange does not bring",
             name);
     return PLUMB_OK;
 }

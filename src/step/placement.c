@@ -50,12 +50,6 @@ static double bucket_seconds(const plumb *p, const layout *l, const layout_bucke
     return seconds;
 }
 
-/* Buckets first .. first + count - 1, which have one owner. */
-typedef struct job {
-    double seconds;
-    int64_t first, count;
-} job;
-
 static int compare_jobs(const void *left, const void *right)
 {
     const job *a = left;
@@ -93,13 +87,8 @@ static int64_t list_jobs(const plumb *p, const layout *l, double equal_share, jo
     return count;
 }
 
-static void deal(const plumb *p, int ranks, job *jobs, double *loads, layout *l)
+void placement_deal(int64_t count, job *jobs, int ranks, double *loads, layout *l)
 {
-    double sum = 0.0;
-    for (int64_t i = 0; i < l->bucket_count; i++) {
-        sum += l->buckets[i].seconds;
-    }
-    int64_t count = list_jobs(p, l, sum / ranks, jobs);
     qsort(jobs, (size_t)count, sizeof *jobs, compare_jobs);
     for (int64_t i = 0; i < count; i++) {
         int owner = least_loaded(loads, ranks);
@@ -108,6 +97,15 @@ static void deal(const plumb *p, int ranks, job *jobs, double *loads, layout *l)
             l->buckets[jobs[i].first + k].owner = owner;
         }
     }
+}
+
+static void deal(const plumb *p, int ranks, job *jobs, double *loads, layout *l)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < l->bucket_count; i++) {
+        sum += l->buckets[i].seconds;
+    }
+    placement_deal(list_jobs(p, l, sum / ranks, jobs), jobs, ranks, loads, l);
 }
 
 static int compare_owners(const void *left, const void *right)

@@ -15,6 +15,16 @@
  */
 plumb_status plan_make(const plumb *p, int ranks, layout *l);
 
+/* Buckets first .. first + count - 1, which have one owner. */
+typedef struct job {
+    double seconds;
+    int64_t first, count;
+} job;
+
+/* Owners of the jobs' buckets, longest processing time first; sorts the jobs. loads[ranks] are the
+ * seconds that ranks have already. */
+void placement_deal(int64_t count, job *jobs, int ranks, double *loads, layout *l);
+
 /* Estimates every bucket's seconds and chooses its owner (placement.c). MEMORY. */
 plumb_status placement_choose(const plumb *p, int ranks, layout *l);
 

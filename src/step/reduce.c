@@ -3,6 +3,7 @@
  * samples and losses, and on the norm of the mean. Squares are summed in double over fixed blocks
  * of every parameter and added in the order parameter, block, whoever owns them.
  */
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -11,11 +12,13 @@
 #include "exchange/agreement.h"
 #include "exchange/transport.h"
 #include "step/curvature.h"
+#include "step/diagnostics.h"
 #include "step/gradients.h"
 #include "step/slices.h"
 #include "step/reduce.h"
 
-/* What a rank brings: a header, three numbers a micro-batch, one a block that it owns. */
+/* What a rank brings: a header, three numbers a micro-batch and what diagnostics add to them, one a
+ * block that it owns. */
 enum {
     HEADER_FAILED, /* FAILED_... */
     HEADER_BYTES,
@@ -37,6 +40,11 @@ static int64_t share_of(const plumb *p, int rank, int64_t *first)
     return count;
 }
 
+static int line_length(const plumb *p)
+{
+    return PER_MICRO_BATCH + diagnostics_width(p);
+}
+
 plumb_status reduce_prepare(plumb *p)
 {
     gathering *g = &p->gathering;
@@ -47,12 +55,15 @@ plumb_status reduce_prepare(plumb *p)
     g->ranks = exchange_order(p->exchange)->size;
     PROPAGATE(memory_zeroed(g->ranks, sizeof *g->counts, &g->counts));
     PROPAGATE(memory_zeroed(g->ranks, sizeof *g->displacements, &g->displacements));
-    int total = 0;
+    int64_t total = 0;
     for (int rank = 0; rank < g->ranks; rank++) {
         int64_t first;
-        int64_t micro_batches = share_of(p, rank, &first);
-        g->counts[rank] = HEADER_SIZE + PER_MICRO_BATCH * (int)micro_batches + p->blocks_of[rank];
-        g->displacements[rank] = total;
+        int64_t lines = line_length(p) * share_of(p, rank, &first);
+        REQUIRE(total + HEADER_SIZE + lines + p->blocks_of[rank] <= INT_MAX, PLUMB_ERROR_ARGUMENT,
+                "%lld micro-batches of %lld parameters are too many for diagnostics",
+                (long long)p->micro_batches, (long long)p->parameter_count);
+        g->counts[rank] = HEADER_SIZE + (int)lines + p->blocks_of[rank];
+        g->displacements[rank] = (int)total;
         total += g->counts[rank];
     }
     int rank = exchange_order(p->exchange)->rank;
@@ -103,7 +114,8 @@ static void square_blocks(plumb *p, double *blocks)
 static plumb_status work_failure(const plumb *p)
 {
     PROPAGATE(exchange_failure(p->exchange));
-    return curvature_due(p) ? exchange_failure(p->curvature) : PLUMB_OK;
+    PROPAGATE(curvature_due(p) ? exchange_failure(p->curvature) : PLUMB_OK);
+    return diagnostics_failure(p);
 }
 
 /* How bad this rank's own failure of the step is. */
@@ -115,17 +127,26 @@ static int failure_level(const plumb *p)
     return work_failure(p) != PLUMB_OK ? FAILED_WORK : FAILED_NOT;
 }
 
+/* What went through another exchange in the same step. */
+static void add_account(const exchange *x, mail_account *account)
+{
+    mail_account more;
+    double overlap;
+    exchange_account(x, &more, &overlap);
+    account->bytes += more.bytes;
+    account->messages += more.messages;
+    account->wire_bytes += more.wire_bytes;
+}
+
 static void fill_mine(plumb *p, double start, gathering *g)
 {
     mail_account account;
     exchange_account(p->exchange, &account, &g->mine[HEADER_OVERLAP]);
     if (curvature_due(p)) {
-        mail_account more;
-        double overlap;
-        exchange_account(p->curvature, &more, &overlap);
-        account.bytes += more.bytes;
-        account.messages += more.messages;
-        account.wire_bytes += more.wire_bytes;
+        add_account(p->curvature, &account);
+    }
+    if (diagnostics_due(p)) {
+        add_account(p->diagnostics->exchange, &account);
     }
     g->mine[HEADER_FAILED] = failure_level(p);
     g->mine[HEADER_BYTES] = (double)account.bytes;
@@ -136,6 +157,8 @@ static void fill_mine(plumb *p, double start, gathering *g)
         *at++ = p->descriptions[k].samples;
         *at++ = p->descriptions[k].loss_sum;
         *at++ = (double)p->descriptions[k].norm_count;
+        diagnostics_give_line(p, p->first + k, at);
+        at += diagnostics_width(p);
     }
     square_blocks(p, at);
     g->mine[HEADER_SECONDS] = transport_seconds() - start;
@@ -171,7 +194,7 @@ static const double *micro_batch_line(const plumb *p, const gathering *g, int64_
     int rank = order->rank_at[share_position(p->micro_batches, order->size, k)];
     int64_t first;
     share_of(p, rank, &first);
-    return g->all + g->displacements[rank] + HEADER_SIZE + PER_MICRO_BATCH * (k - first);
+    return g->all + g->displacements[rank] + HEADER_SIZE + line_length(p) * (k - first);
 }
 
 static void sum_micro_batches(plumb *p, const gathering *g, int64_t *norm_count)
@@ -186,12 +209,13 @@ static void sum_micro_batches(plumb *p, const gathering *g, int64_t *norm_count)
         loss += line[1];
         *norm_count += (int64_t)line[2];
         p->divisor += (double)(float)(line[0] / p->options.nominal_samples);
+        diagnostics_take_line(p, k, line[0], line + PER_MICRO_BATCH);
     }
     p->report.samples = samples;
     p->report.loss = loss / samples;
 }
 
-/* Corrections compare groups as equals: they must have equally many samples. */
+/* Corrections and weights compare groups as equals: they must have equally many samples. */
 static plumb_status check_group_samples(const plumb *p, const gathering *g)
 {
     double first = 0.0;
@@ -204,7 +228,8 @@ static plumb_status check_group_samples(const plumb *p, const gathering *g)
         }
         first = k + 1 == unit ? sum : first;
         REQUIRE(sum == first, PLUMB_ERROR_ARGUMENT,
-                "corrections need groups of equal samples: group 0 has %g, group %lld has %g",
+                "corrections and weights need groups of equal samples: group 0 has %g, "
+                "group %lld has %g",
                 first, (long long)(k / unit), sum);
         sum = 0.0;
     }
@@ -227,6 +252,7 @@ static plumb_status sum_squares(plumb *p, const gathering *g, plumb_report *repo
                     "them is",
                     p->parameters[s->parameter].name);
             squares += block[b];
+            diagnostics_take_squares(p, s->parameter, block[b]);
         }
     }
     report->gradient_norm = sqrt(squares) / p->divisor;
@@ -269,7 +295,7 @@ static void count_norms(const plumb *p, int *counts, int *displacements)
         const double *line = g->all + g->displacements[rank] + HEADER_SIZE;
         counts[rank] = 0;
         for (int64_t k = 0; k < count; k++) {
-            counts[rank] += (int)line[PER_MICRO_BATCH * k + 2];
+            counts[rank] += (int)line[line_length(p) * k + 2];
         }
         displacements[rank] = total;
         total += counts[rank];
@@ -342,7 +368,8 @@ static plumb_status agree(plumb *p, double start)
     double clip = p->options.clip_norm;
     bool clipped = clip > 0.0 && report->gradient_norm > clip;
     report->clip_factor = clipped ? clip / report->gradient_norm : 1.0;
-    return share_norms(p, norm_count);
+    PROPAGATE(share_norms(p, norm_count));
+    return diagnostics_measure(p);
 }
 
 static plumb_status reduce(plumb *p)
@@ -357,6 +384,7 @@ static plumb_status reduce(plumb *p)
     PROPAGATE(exchange_deliver(p->exchange));
     gradients_look(p);
     PROPAGATE(curvature_deliver(p));
+    PROPAGATE(diagnostics_deliver(p));
     return agree(p, start);
 }
 

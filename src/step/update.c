@@ -156,8 +156,8 @@ static plumb_status check_rate(double learning_rate)
     return PLUMB_OK;
 }
 
-/* What this rank owns, as long as *mine is no failure; panels first, since ranks wait for each other
- * there. Returns failures of MPI only. */
+/* What this rank owns, as long as *mine is no failure; panels first, since ranks wait for each
+ * other there. Returns failures of MPI only. */
 static plumb_status compute(plumb *p, double learning_rate, plumb_status *mine)
 {
     p->counts = (optimizer_counts){0};

@@ -240,6 +240,38 @@ int gradient_file_read(gradient_file *f, int parameter, int64_t step, int64_t mi
     return read_micro_batch(f, parameter, "gradients", f->gradients[parameter], lead, gradient, e);
 }
 
+/* The next piece of a stretch: whole rows if it begins with one, else what is left of the row. */
+static void choose_piece(const recorded_parameter *p, int64_t first, int64_t count, hdf5_rows *rows)
+{
+    rows->first = first / p->cols;
+    rows->first_col = first % p->cols;
+    if (rows->first_col == 0 && count >= p->cols) {
+        rows->count = count / p->cols;
+        rows->cols = p->cols;
+    } else {
+        int64_t left = p->cols - rows->first_col;
+        rows->count = 1;
+        rows->cols = count < left ? count : left;
+    }
+}
+
+int gradient_file_read_stretch(gradient_file *f, int parameter, int64_t step, int64_t micro_batch,
+                               int64_t first, int64_t count, float *gradient, shared_error *e)
+{
+    const recorded_parameter *p = &f->layout.parameters[parameter];
+    hdf5_rows rows = {.rank = 3, .lead = {micro_batch, 0}};
+    if (p->has_steps) {
+        rows = (hdf5_rows){.rank = 4, .lead = {step, micro_batch}};
+    }
+    for (int64_t i = 0; i < count && e->kind == SHARED_OK; i += rows.count * rows.cols) {
+        choose_piece(p, first + i, count - i, &rows);
+        if (hdf5_read_rows(f->gradients[parameter], &rows, gradient + i) < 0) {
+            read_failed(f, parameter, "gradients", e);
+        }
+    }
+    return e->kind;
+}
+
 int gradient_file_read_curvature(gradient_file *f, int parameter, int64_t step, int64_t micro_batch,
                                  float *curvature, shared_error *e)
 {

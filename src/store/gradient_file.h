@@ -59,6 +59,12 @@ int gradient_file_read_initial_values(gradient_file *file, int parameter,
 int gradient_file_read(gradient_file *file, int parameter, int64_t step, int64_t micro_batch,
                        float *gradient /* rows x cols */, shared_error *e);
 
+/* A stretch of it: `count` elements from element `first` of the matrix in row-major order.
+ * Local. */
+int gradient_file_read_stretch(gradient_file *file, int parameter, int64_t step,
+                               int64_t micro_batch, int64_t first, int64_t count,
+                               float *gradient /* [count] */, shared_error *e);
+
 /* Its curvature, from a file that was opened with it. Local. */
 int gradient_file_read_curvature(gradient_file *file, int parameter, int64_t step,
                                  int64_t micro_batch, float *curvature /* rows x cols */,

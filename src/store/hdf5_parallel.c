@@ -78,7 +78,7 @@ static herr_t transfer(hid_t dataset, const hdf5_rows *m, float *read, const flo
             int64_t at = i * m->cols + j;
             start[m->rank - 2] = (hsize_t)(m->first + i);
             count[m->rank - 2] = (hsize_t)smaller(height, m->count - i);
-            start[m->rank - 1] = (hsize_t)j;
+            start[m->rank - 1] = (hsize_t)(m->first_col + j);
             count[m->rank - 1] = (hsize_t)smaller(width, m->cols - j);
             result = transfer_block(dataset, m->rank, start, count, read != NULL ? read + at : NULL,
                                     write != NULL ? write + at : NULL);

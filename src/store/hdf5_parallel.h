@@ -29,14 +29,16 @@ void hdf5_restore_errors(hid_t kept);
 /* Opens for reading, or makes anew for writing, by all ranks. Negative on failure. Collective. */
 hid_t hdf5_open_parallel(MPI_Comm communicator, const char *path, bool create);
 
-/* Rows of a matrix in a dataset [..., rows, cols] of 2, 3 or 4 dimensions. */
+/* Rows of a matrix in a dataset [..., rows, cols] of 2, 3 or 4 dimensions, or a part of each. */
 typedef struct hdf5_rows {
     int rank;        /* dimensions of the dataset */
     int64_t lead[2]; /* index in each dimension before the last two */
-    int64_t first, count, cols;
+    int64_t first, count;
+    int64_t first_col, cols; /* of the part; 0 and the dataset's cols: whole rows */
 } hdf5_rows;
 
-/* Reads or writes count x cols floats, dense and row-major in memory. Local. Negative on failure. */
+/* Reads or writes count x cols floats, dense and row-major in memory. Local. Negative on
+ * failure. */
 herr_t hdf5_read_rows(hid_t dataset, const hdf5_rows *rows, float *values);
 herr_t hdf5_write_rows(hid_t dataset, const hdf5_rows *rows, const float *values);
 

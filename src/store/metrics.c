@@ -52,6 +52,7 @@ static void set_if_known(json_t *object, const char *name, double value)
 
 static void set_update(json_t *object, const metrics_line *line)
 {
+    json_object_set_new(object, "micro_batches", json_integer(line->micro_batches));
     json_object_set_new(object, "learning_rate", number(line->learning_rate));
     json_object_set_new(object, "gradient_norm", number(line->gradient_norm));
     json_object_set_new(object, "clip_factor", number(line->clip_factor));
@@ -86,6 +87,9 @@ static json_t *compose(const metrics_line *line)
     set_if_known(object, "held_out_accuracy_average", line->held_out_accuracy_average);
     if (line->trained) {
         set_update(object, line);
+    }
+    if (line->diagnosis != NULL) {
+        json_object_update(object, line->diagnosis);
     }
     json_object_set_new(object, "seconds", number(line->seconds));
     if (line->trained) {

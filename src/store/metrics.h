@@ -8,6 +8,7 @@
 #ifndef STORE_METRICS_H
 #define STORE_METRICS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ typedef struct metrics_line {
     double held_out_loss;     /* nats per token or image */
     double held_out_accuracy; /* fraction of right answers; models that classify */
     double held_out_loss_average, held_out_accuracy_average; /* of the averaged parameters */
+    int64_t micro_batches;                                   /* K */
     double learning_rate;                                    /* of --optimizer */
     double gradient_norm;      /* of the mean gradient, before clipping */
     double clip_factor;        /* 1: not clipped */
@@ -35,6 +37,7 @@ typedef struct metrics_line {
     double exchange_seconds;   /* longest over ranks */
     double update_seconds;     /* longest over ranks */
     double overlap;            /* share of the first leg that was through before the end */
+    json_t *diagnosis;         /* an object whose fields are added; NULL: none. The caller's */
     const char *parameters_hash; /* XXH3 128 bit, hexadecimal */
 } metrics_line;
 

@@ -160,8 +160,8 @@ void activation_row_products(int64_t rows, int64_t columns, int64_t stride, cons
 }
 
 WORKLOAD_CLONES
-void activation_cross_entropy(int64_t rows, int64_t classes, const int32_t *targets,
-                              float scale, float *logits, double *losses)
+void activation_cross_entropy(int64_t rows, int64_t classes, const int32_t *targets, float scale,
+                              float *logits, double *losses)
 {
     for (int64_t r = 0; r < rows; r++) {
         float *row = logits + r * classes;

@@ -20,10 +20,10 @@ typedef struct gpt_draw {
 } gpt_draw;
 
 /*
- * From state.normalised and state.targets, or drawn labels, to state.losses and the gradients of all
- * parameters, handed to `sink` as they become complete: head, last norm, layers from last to first,
- * embeddings. `draw` may be NULL. *square_norm receives the gradient's squared norm, unless it is
- * NULL. Returns 0, or 1 with a message if the sink refused.
+ * From state.normalised and state.targets, or drawn labels, to state.losses and the gradients of
+ * all parameters, handed to `sink` as they become complete: head, last norm, layers from last to
+ * first, embeddings. `draw` may be NULL. *square_norm receives the gradient's squared norm, unless
+ * it is NULL. Returns 0, or 1 with a message if the sink refused.
  */
 int gpt_backward(gpt *model, int64_t sequences, const gpt_draw *draw, const workload_sink *sink,
                  double *square_norm);

@@ -1,7 +1,7 @@
 /*
  * Training data as one sequence of tokens: the bytes of a text, or the tokens of shards. The first
- * nine tenths are to train on, the last tenth is held out and cut into windows; or the held-out part
- * has files of its own.
+ * nine tenths are to train on, the last tenth is held out and cut into windows; or the held-out
+ * part has files of its own.
  */
 #ifndef WORKLOAD_TEXT_H
 #define WORKLOAD_TEXT_H

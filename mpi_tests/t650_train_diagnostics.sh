@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# plumb train --diagnostics: the fields and when they are there, the same bits of parameters with
+# and without, the same diagnoses for every number of ranks and owner map, advice as the last word,
+# and what there is nothing to say about.
+# ranks: serial
+# shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh
+. "$(dirname "$0")/support/program.sh"
+cd "$work" || exit 1
+make_text text 4000
+gpt=("${tiny_gpt[@]}" --data text --micro-batches 8 --evaluate-every 0 --save-parameters no)
+economy='noise_scale noise_scale_error noise_trace noise_trace_error signal signal_error plateau
+    noise_scale_average noise_scale_average_error'
+full='group_noise_scale group_noise_scale_error top_eigenvalue eigenvalue_share update_bias
+    update_bias_error update_variance update_variance_error update_ratio update_ratio_error
+    update_streamed_ratio nuclear_noise_scale echo directions directions_of'
+
+# has LINE FIELD...; lacks LINE FIELD...
+has() {
+    local line=$1 name
+    shift
+    for name; do
+        [[ $line == *"\"$name\":"* ]] || failed "no field $name in ${line:0:200}"
+    done
+}
+lacks() {
+    local line=$1 name
+    shift
+    for name; do
+        [[ $line != *"\"$name\":"* ]] || failed "a field $name in ${line:0:200}"
+    done
+}
+
+# What does not depend on time and ranks of a run's metrics.
+deterministic() {
+    local changing='seconds|tokens_per_second|exchange_bytes|exchange_seconds|update_seconds|overlap'
+    sed -E "s/\"($changing)\":[^,}]*,?//g" "$1/metrics.jsonl"
+}
+
+ranks 2 "${gpt[@]}" --run off
+expect_code 0 off
+# shellcheck disable=SC2086 # lists of names
+lacks "$(cat off/metrics.jsonl off/summary.json)" $economy $full advice limit layers
+grep -q '^advice' out && failed 'advice without diagnostics'
+
+ranks 2 "${gpt[@]}" --diagnostics economy --run economy
+expect_code 0 economy
+while read -r line; do
+    # shellcheck disable=SC2086
+    has "$line" $economy
+    # shellcheck disable=SC2086
+    lacks "$line" $full layers
+done < <(tail -n +2 economy/metrics.jsonl)
+[ "$(grep '"advice"' economy/metrics.jsonl | field /dev/stdin step | tr '\n' ' ')" = '1 5 ' ] ||
+    failed 'advice is not in the first and the last line'
+grep -q '"noise_scale":[0-9]' economy/metrics.jsonl || failed 'no noise scale is a number'
+
+ranks 2 "${gpt[@]}" --diagnostics full --diagnostics-every 2 --diagnostics-layers --run full
+expect_code 0 full
+for step in 1 3 5; do
+    # shellcheck disable=SC2086
+    has "$(sed -n $((step + 1))p full/metrics.jsonl)" $economy $full layers advice limit observed \
+        signals echoes
+done
+for step in 2 4; do
+    # shellcheck disable=SC2086
+    lacks "$(sed -n $((step + 1))p full/metrics.jsonl)" $full advice observed
+done
+line=$(sed -n 2p full/metrics.jsonl)
+for name in update_bias update_variance update_ratio top_eigenvalue echo group_noise_scale; do
+    [[ ${line%%\"layers\"*} =~ \"$name\":-?[0-9] ]] || failed "$name is not a number"
+done
+spectrum=$(grep -o '"blocks\?[^{]*{[^{}]*"observed":[^]]*' <<<"$line" | head -n 1)
+[ -n "$spectrum" ] || spectrum=$(grep -o '"observed":\[[^]]*' <<<"$line" | head -n 1)
+[[ $spectrum =~ [0-9] ]] || failed 'no spectrum of a matrix'
+tail -n 1 off/metrics.jsonl | field /dev/stdin parameters_hash >expected
+for run in economy full; do
+    tail -n 1 $run/metrics.jsonl | field /dev/stdin parameters_hash | cmp -s expected - ||
+        failed "--diagnostics $run changes the parameters"
+done
+
+# The words: in the last line, in the summary, and last on standard output.
+has "$(tr -d '\n' <full/summary.json)" advice limit noise_scale noise_scale_error
+advice=$(sed -n 's/^ *"advice": "\(.*\)",$/\1/p' full/summary.json)
+[ -n "$advice" ] || failed 'no advice in the summary'
+sed -n '/^advice  /,$p' out | sed 's/^advice//' | tr -s ' \n' ' ' | sed 's/^ //; s/ $//' >said
+[ "$(cat said)" = "$advice" ] || failed "the last words are not the summary's advice: $(cat said)"
+tail -n 1 full/metrics.jsonl | grep -qF "\"advice\":\"$advice\"" ||
+    failed "the last line's advice is another"
+
+# Every number of ranks, every owner map: the same text.
+deterministic full >expected
+for way in '1 sharded on' '3 sharded off' '2 rank0 on'; do
+    read -r count owners memory <<<"$way"
+    rm -rf again
+    ranks "$count" "${gpt[@]}" --diagnostics full --diagnostics-every 2 --diagnostics-layers \
+        --owners "$owners" --shared-memory "$memory" --run again
+    expect_code 0 "$way"
+    deterministic again | cmp -s expected - || failed "diagnoses differ: $way"
+done
+
+# --json stays JSON, with the advice in it.
+ranks 1 "${gpt[@]}" --diagnostics economy --json --run json
+cmp -s out json/summary.json || failed '--json does not print the summary'
+grep -q '"advice": "' out || failed 'no advice in JSON'
+
+# One micro-batch has no spread: null, and words that say so.
+ranks 1 "${tiny_gpt[@]}" --data text --micro-batches 1 --diagnostics full --run one
+expect_code 0 'one micro-batch'
+for name in noise_scale plateau update_ratio noise_scale_average; do
+    grep -q "\"$name\":null" one/metrics.jsonl || failed "$name is not null with one micro-batch"
+done
+tr -s ' \n' ' ' <out | grep -q 'Not enough data .*cut it into several' ||
+    failed 'one micro-batch, and no word about it'
+[ "$(field one/summary.json limit)" = '"unknown"' ] || failed 'a limit from one micro-batch'
+
+# A step that was skipped has no diagnosis, and the next one has.
+PLUMB_TEST_POISON=0:2:1 ranks 2 "${gpt[@]}" --diagnostics full --diagnostics-every 1 \
+    --on-nonfinite skip --run skip
+expect_code 0 'skipped step'
+lacks "$(sed -n 3p skip/metrics.jsonl)" noise_scale advice
+has "$(sed -n 4p skip/metrics.jsonl)" noise_scale update_ratio
+
+# An optimizer that orthogonalises nothing gets advice about the batch alone.
+ranks 2 "${gpt[@]}" --optimizer adamw --diagnostics full --run adamw
+expect_code 0 adamw
+grep -q 'bias over variance' out && failed 'adamw is told of a bias that it does not have'
+
+# Groups that are orthogonalised before their mean: the noise of full steps alone, and a bias that
+# is that of the pipeline.
+ranks 2 "${gpt[@]}" --micro-batches 32 --groups 32 --pipeline orthogonalise-then-average \
+    --diagnostics full --diagnostics-every 2 --run streamed
+expect_code 0 streamed
+grep -q '"noise_scale":[0-9]' streamed/metrics.jsonl && failed 'a noise scale without a mean gradient'
+grep -q '"noise_scale_average":[0-9]' streamed/metrics.jsonl || failed 'no noise scale of groups'
+tr -s ' \n' ' ' <out | grep -q 'More ranks or groups do not remove it' ||
+    failed 'no word about a bias that ranks do not remove'
+
+wrong 2 "--diagnostics .*none of off, economy, full" 2 "${gpt[@]}" --diagnostics some
+wrong 2 '--diagnostics-every 0 ' 1 "${gpt[@]}" --diagnostics full --diagnostics-every 0
+wrong 2 '--diagnostics-every needs --diagnostics' 2 "${gpt[@]}" --diagnostics-every 5
+wrong 2 '--diagnostics-layers needs --diagnostics' 1 "${gpt[@]}" --diagnostics-layers
+finish
