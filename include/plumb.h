@@ -584,9 +584,9 @@ typedef struct plumb_report {
     double exchange_seconds;   /* longest over ranks: in plumb_reduce and in sending values, waits
                                   included */
     double update_seconds;     /* longest over ranks: computing updates of what a rank owns */
-    double overlap;            /* share of the first leg's bytes, without curvature's, that had
-                                 arrived or left before plumb_reduce was called; mean over ranks;
-                                 1 if nothing crossed */
+    double overlap;            /* share of the first leg's bytes, without curvature's and those of
+                                 a full diagnosis, that had arrived or left before plumb_reduce
+                                 was called; mean over ranks; 1 if nothing crossed */
 } plumb_report;
 
 /* A stretch of a parameter and who owns it. */
@@ -1113,7 +1113,8 @@ plumb_status plumb_echo_polar(int64_t rows, int64_t cols, int64_t count, const f
  */
 typedef struct plumb_diagnosis {
     size_t size;               /* set by the caller to sizeof(plumb_diagnosis) */
-    int64_t step;              /* the step that it was taken in; 0: none yet, the rest is NAN */
+    int64_t step;              /* the step that it was taken in, even if its update failed
+                                  afterwards; 0: none yet, the rest is NAN */
     int64_t full_step;         /* likewise, of all from `groups` on */
     plumb_noise noise;         /* over micro-batches, of that step */
     plumb_noise groups;        /* FULL: over groups, with jackknife errors */

@@ -146,6 +146,9 @@ START_TEST(lanczos_refuses)
                                       NULL) == PLUMB_ERROR_ARGUMENT);
     test_all(plumb_covariance_lanczos(world, 2 * size, 5, vectors, NULL, 1, -1.0, values, NULL,
                                       NULL) == PLUMB_ERROR_ARGUMENT);
+    double tolerance = rank == size - 1 ? NAN : 1e-9;
+    test_all(plumb_covariance_lanczos(world, 2 * size, 5, vectors, NULL, 1, tolerance, values, NULL,
+                                      NULL) == PLUMB_ERROR_ARGUMENT);
     vectors[3] = rank == size - 1 ? NAN : 0.0f;
     test_all(plumb_covariance_lanczos(world, 2 * size, 5, vectors, NULL, 1, 1e-9, values, NULL,
                                       NULL) == PLUMB_ERROR_NONFINITE);

@@ -88,7 +88,10 @@ static void note_report(training *t, const plumb_report *report, step_record *re
     totals->update_seconds += report->update_seconds;
     totals->exchange_bytes += (double)report->exchange_bytes;
     totals->exchange_messages += (double)report->exchange_messages;
-    totals->first_leg_ratio = report->first_leg_ratio;
+    /* The ordinary step's: full diagnoses send gradients a second time, now and then. */
+    totals->first_leg_ratio = totals->steps == 0
+                                  ? report->first_leg_ratio
+                                  : fmin(totals->first_leg_ratio, report->first_leg_ratio);
     totals->overlap_sum += report->overlap;
     totals->correction_clipped_sum += report->correction_clipped;
     totals->unclipped_sum += report->unclipped;

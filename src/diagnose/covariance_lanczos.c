@@ -104,10 +104,23 @@ static plumb_status multiply(void *context, int64_t length, const double *x, dou
     return gather(c, c->slice, c->elements_of, y);
 }
 
-static plumb_status check(const covariance *c)
+/* The coordinator's verdict, unless a rank has failed. */
+static plumb_status agree_on_end(void *context, plumb_status mine, bool *done)
+{
+    const covariance *c = context;
+    PROPAGATE(agreement_verdict(c->communicator, mine));
+    return transport_broadcast(c->communicator, 0, sizeof *done, done);
+}
+
+static plumb_status check(const covariance *c, int64_t most, double tolerance)
 {
     REQUIRE(c->length >= 1 && c->length <= INT32_MAX, PLUMB_ERROR_ARGUMENT,
             "gradients of %lld elements", (long long)c->length);
+    REQUIRE(most >= 1 && most <= c->length, PLUMB_ERROR_ARGUMENT,
+            "%lld eigenvalues of a covariance of %lld", (long long)most, (long long)c->length);
+    /* Here, not where it is used: no NaN may go into the comparison of ranks. */
+    REQUIRE(tolerance > 0.0 && isfinite(tolerance), PLUMB_ERROR_ARGUMENT,
+            "the tolerance is %g: it must be positive", tolerance);
     REQUIRE(c->vectors != NULL, PLUMB_ERROR_ARGUMENT, "vectors is NULL");
     PROPAGATE(gram_check_samples(c->count, c->samples));
     REQUIRE(vector_all_finite(c->count * c->length, c->vectors), PLUMB_ERROR_NONFINITE,
@@ -156,7 +169,9 @@ static plumb_status allocate(covariance *c, int64_t most, double tolerance)
     int64_t steps = 10 * most + 100;
     int64_t enough = c->total + most + 20;
     steps = steps > enough ? enough : steps;
-    return lanczos_create(c->length, multiply, c, most, 0, steps, tolerance, &c->lanczos);
+    PROPAGATE(lanczos_create(c->length, multiply, c, most, 0, steps, tolerance, &c->lanczos));
+    c->lanczos.agree = agree_on_end;
+    return PLUMB_OK;
 }
 
 /* Every gradient passes all ranks once; each keeps its slice. */
@@ -203,7 +218,7 @@ static plumb_status agree(covariance *c, int64_t most, double tolerance, bool re
     } else {
         share_range(c->total, c->order.size, c->order.position_of[c->order.rank], &c->first,
                     &c->count);
-        mine = check(c);
+        mine = check(c, most, tolerance);
     }
     PROPAGATE(agreement_equal(c->communicator, mine, "the number of gradients", (double)c->total));
     PROPAGATE(

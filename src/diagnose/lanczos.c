@@ -201,7 +201,8 @@ static plumb_status iterate(lanczos *l, bool *done)
         bool full = l->count == l->capacity;
         bool look = invariant || full || (l->count - l->most) % CHECK_EVERY == 0;
         if (l->count >= l->most && look) {
-            PROPAGATE(judge(l, invariant, done));
+            plumb_status status = judge(l, invariant, done);
+            PROPAGATE(l->agree == NULL ? status : l->agree(l->context, status, done));
         }
         if (full) {
             return PLUMB_OK;

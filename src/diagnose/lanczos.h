@@ -17,6 +17,9 @@ typedef struct lanczos {
     int64_t length, most;
     plumb_symmetric_operator apply;
     void *context;
+    /* On a communicator: makes one rank's verdict everybody's, so that no rank stops before the
+     * others because its LAPACK rounds differently. NULL: there is nobody to ask. */
+    plumb_status (*agree)(void *context, plumb_status mine, bool *done);
     bool magnitude; /* the largest in magnitude are wanted */
     double tolerance;
     int64_t capacity; /* most vectors of the basis */
