@@ -23,7 +23,7 @@ example() {
     python3 example.py >out 2>err || failed "the example of $1 fails"
     ranks 2 diagnose gradients.h5
     expect_code 0 "gradients of $1"
-    grep -q 'steps 1 to 3: 8 micro-batches a step, 256 samples' out || failed "$1: another file"
+    grep -q 'recorded steps 1 to 3: 8 micro-batches a step, 256 samples' out || failed "$1: another file"
     grep -q "$2 " out || failed "$1: no parameter $2"
     rm -f gradients.h5
 }

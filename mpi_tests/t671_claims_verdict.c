@@ -112,6 +112,14 @@ START_TEST(noises_have_verdicts_of_their_own)
 }
 END_TEST
 
+START_TEST(no_check_decides_nothing)
+{
+    claims_findings *findings = start();
+    ck_assert_int_eq(claims_findings_verdict(findings, 0, CLAIMS_ANY_NOISE),
+                     CLAIMS_VERDICT_UNDECIDED);
+}
+END_TEST
+
 START_TEST(goals_are_the_corrected_statements)
 {
     claims_findings *findings = start();
@@ -140,6 +148,7 @@ int main(void)
     test_add(suite, "verdicts follow from the part that fails",
              verdicts_follow_from_the_part_that_fails);
     test_add(suite, "noises have verdicts of their own", noises_have_verdicts_of_their_own);
+    test_add(suite, "no check decides nothing", no_check_decides_nothing);
     test_add(suite, "goals are the corrected statements", goals_are_the_corrected_statements);
     return test_run(suite);
 }

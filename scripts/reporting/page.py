@@ -140,7 +140,7 @@ def advice(runs):
             said = f"limited by {said}"
         word = f' <span class="tag">{clean(said)}</span>' if limit else ""
         body = f"<p>{clean(text)}</p>" if text else \
-            '<p class="dim">Advice is not available. Train with --diagnostics economy or full.</p>'
+            '<p class="dim">Advice is not available yet: it needs a step with --diagnostics economy or full.</p>'
         out.append(f'<div class="advice"><h3>{name}{word}</h3>{body}</div>')
     return f'<section aria-label="Advice" class="words">{"".join(out)}</section>'
 

@@ -6,9 +6,9 @@ import svg
 from smooth import calmed, envelope, thinned
 from svg import Plot, Series, text_of
 
-DIAGNOSE = "Train with --diagnostics economy or full."
-DIAGNOSE_FULL = "Train with --diagnostics full."
-DIAGNOSE_LAYERS = "Train with --diagnostics full --diagnostics-layers."
+DIAGNOSE = "No step has it yet: it needs --diagnostics economy or full."
+DIAGNOSE_FULL = "No step has it yet: it needs --diagnostics full."
+DIAGNOSE_LAYERS = "No step has it yet: it needs --diagnostics full --diagnostics-layers."
 
 
 class Figure:

@@ -100,18 +100,21 @@ static bool concerns(const claims_check *check, int claim, claims_noise noise)
     return check->claim == claim && (fits || check->noise == noise);
 }
 
-/* The verdicts are in the order of their weight: the largest of all checks is the claim's. */
+/* The verdicts are in the order of their weight: the largest of all checks is the claim's. Without
+ * any check nothing is decided. */
 claims_verdict claims_findings_verdict(const claims_findings *findings, int claim,
                                        claims_noise noise)
 {
     claims_verdict verdict = CLAIMS_VERDICT_HOLDS;
+    bool checked = false;
     for (int i = 0; i < findings->check_count; i++) {
         const claims_check *check = &findings->checks[i];
-        if (concerns(check, claim, noise) && verdict_of(check) > verdict) {
-            verdict = verdict_of(check);
+        if (concerns(check, claim, noise)) {
+            checked = true;
+            verdict = verdict_of(check) > verdict ? verdict_of(check) : verdict;
         }
     }
-    return verdict;
+    return checked ? verdict : CLAIMS_VERDICT_UNDECIDED;
 }
 
 bool claims_findings_has_noise(const claims_findings *findings, int claim, claims_noise noise)

@@ -242,7 +242,7 @@ static void print_batch(const diagnosing *d, const diagnose_conclusion *c)
 
 static void print_head(const diagnosing *d)
 {
-    printf("%s, steps %" PRId64 " to %" PRId64 ": %" PRId64 " micro-batch%s a step",
+    printf("%s, recorded steps %" PRId64 " to %" PRId64 ": %" PRId64 " micro-batch%s a step",
            d->options->gradients, d->first_step + 1, d->last_step + 1, d->micro_batches,
            d->micro_batches == 1 ? "" : "es");
     if (d->groups != d->micro_batches) {
