@@ -209,8 +209,8 @@ static void advise_variance(judgement *j)
     bool bounded = isnan(j->scale);
     double wanted = micro_batches_for(j, bounded ? j->least_scale : j->scale);
     say(j,
-        " A larger batch pays: steps fall almost in proportion up to %s%s micro-batches a step, "
-        "now %s, which as many ranks can share.",
+        " A larger batch pays in steps, not in samples: steps fall almost in proportion up to "
+        "%s%s micro-batches a step, now %s, which as many ranks can share.",
         bounded ? "at least " : "", count(wanted, a), count((double)j->input->micro_batches, b));
     if (j->input->micro_batches <= j->input->ranks) {
         say(j,
@@ -218,8 +218,8 @@ static void advise_variance(judgement *j)
     }
     say(j,
         " With a larger batch the learning rate may rise, by up to its ratio (SGD) or the root of "
-        "it (updates of fixed size). At this batch, average the weights or lower the learning "
-        "rate.");
+        "it (updates of fixed size). At this batch let the learning rate fall, or, at a constant "
+        "one, average the weights.");
 }
 
 static void advise_bias(judgement *j)
@@ -255,7 +255,9 @@ static void advise_neither(judgement *j)
         say(j,
             " The batch is near the noise scale: twice the batch would save %.0f %% of the steps "
             "and "
-            "take %.0f %% more samples. Averaging weights pays late in the run.",
+            "take %.0f %% more samples. At a constant learning rate averaging the weights pays "
+            "late "
+            "in the run.",
             100.0 * saved_by_doubling(j->scale, batch),
             100.0 * (1.0 - 2.0 * saved_by_doubling(j->scale, batch)));
     }
