@@ -35,6 +35,11 @@
         .unit = (word_unit), .initial = (default_value), .lowest = (least), .highest = (most),     \
         .help = (text)                                                                             \
     }
+#define BENCH_DATA(type)                                                                           \
+    {                                                                                              \
+        .name = "data", .kind = OPTION_TEXT, .offset = offsetof(type, data), .unit = "PATH",       \
+        .initial_note = "random bytes", .help = "The text, any file."                              \
+    }
 /* The gpt's shape, of a type with fields layers, width, heads, context, micro_batch_size. */
 #define BENCH_MODEL(type, default_width, default_context)                                          \
     BENCH_INTEGER(type, "layers", layers, "N", "4", 1, 1000, "Transformer blocks."),               \

@@ -13,14 +13,8 @@ static const plumb_optimizer optimizers[] = {PLUMB_OPTIMIZER_ADAMW, PLUMB_OPTIMI
 
 enum { ROW_COUNT = sizeof optimizers / sizeof optimizers[0] };
 
-#define AT(member) offsetof(bench_diagnostics_options, member)
 static const option entries[] = {
-    {.name = "data",
-     .kind = OPTION_TEXT,
-     .offset = AT(data),
-     .unit = "PATH",
-     .initial_note = "random bytes",
-     .help = "The text, any file."},
+    BENCH_DATA(bench_diagnostics_options),
     BENCH_MODEL(bench_diagnostics_options, "128", "128"),
     BENCH_INTEGER(bench_diagnostics_options, "micro-batches", micro_batches, "K", "8", 1, 65536,
                   "Micro-batches of a step, over all ranks."),

@@ -47,13 +47,7 @@ static double *column(const round_times *t, int number)
 int bench_diagnostics_create(const ranks *r, const bench_diagnostics_options *o,
                              bench_diagnostics **b, failure *f)
 {
-    const workload_options options = {.data = o->data,
-                                      .layers = o->layers,
-                                      .width = o->width,
-                                      .heads = o->heads,
-                                      .context = o->context,
-                                      .micro_batch_size = o->micro_batch_size,
-                                      .seed = 1};
+    const workload_options options = BENCH_SIDE_WORKLOAD(o);
     *b = calloc(1, sizeof **b);
     if (*b == NULL) {
         failure_set(f, EXIT_LIBRARY, "no memory");

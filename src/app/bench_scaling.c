@@ -31,12 +31,7 @@ static const char *const only_words[] = {"all", "goals", NULL};
 
 #define AT(member) offsetof(bench_scaling_options, member)
 static const option entries[] = {
-    {.name = "data",
-     .kind = OPTION_TEXT,
-     .offset = AT(data),
-     .unit = "PATH",
-     .initial_note = "random bytes",
-     .help = "The text, any file."},
+    BENCH_DATA(bench_scaling_options),
     BENCH_MODEL(bench_scaling_options, "128", "128"),
     BENCH_INTEGER(bench_scaling_options, "micro-batches", micro_batches, "K", "8", 1, 65536,
                   "Micro-batches of a step, over all ranks."),

@@ -22,6 +22,13 @@ typedef struct bench_side {
     plumb_report report;
 } bench_side;
 
+/* The model that options with BENCH_DATA and BENCH_MODEL ask for: an initialiser. */
+#define BENCH_SIDE_WORKLOAD(o)                                                                     \
+    {                                                                                              \
+        .data = (o)->data, .layers = (o)->layers, .width = (o)->width, .heads = (o)->heads,        \
+        .context = (o)->context, .micro_batch_size = (o)->micro_batch_size, .seed = 1              \
+    }
+
 /* The model; options->data NULL: on random bytes. Local. Returns f's code; the side is to be
  * destroyed in any case. */
 int bench_side_create(bench_side *s, const workload_options *options, failure *f);

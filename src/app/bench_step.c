@@ -21,12 +21,7 @@ enum { ONLY_ALL, ONLY_GOALS };
 
 #define AT(member) offsetof(bench_step_options, member)
 static const option entries[] = {
-    {.name = "data",
-     .kind = OPTION_TEXT,
-     .offset = AT(data),
-     .unit = "PATH",
-     .initial_note = "random bytes",
-     .help = "The text, any file."},
+    BENCH_DATA(bench_step_options),
     BENCH_MODEL(bench_step_options, "128", "128"),
     BENCH_INTEGER(bench_step_options, "micro-batches", micro_batches, "K", "8", 1, 65536,
                   "Micro-batches of a step, over all ranks."),

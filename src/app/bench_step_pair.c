@@ -23,13 +23,7 @@ struct bench_step_pair {
 int bench_step_pair_create(const ranks *r, const bench_step_options *o, bench_step_pair **pair,
                            failure *f)
 {
-    const workload_options options = {.data = o->data,
-                                      .layers = o->layers,
-                                      .width = o->width,
-                                      .heads = o->heads,
-                                      .context = o->context,
-                                      .micro_batch_size = o->micro_batch_size,
-                                      .seed = 1};
+    const workload_options options = BENCH_SIDE_WORKLOAD(o);
     *pair = calloc(1, sizeof **pair);
     if (*pair == NULL) {
         failure_set(f, EXIT_LIBRARY, "no memory");
