@@ -928,9 +928,9 @@ plumb_status plumb_lanczos(int64_t length, plumb_symmetric_operator apply, void 
 
 /*
  * The same of the covariance of many gradients, spread over the ranks: this rank gives `count` of
- * `total` by plumb_average_share(total): vectors[count][length]. samples[count] or NULL. Equal bits
- * for every number of ranks. One gradient: NAN. Collective. Errors: ARGUMENT, MISMATCH, NONFINITE,
- * MEMORY, MPI, NUMERICAL.
+ * `total`, no fewer than ranks, by plumb_average_share(total): vectors[count][length].
+ * samples[count] or NULL. Equal bits for every number of ranks. One gradient: NAN. Collective.
+ * Errors: ARGUMENT, MISMATCH, NONFINITE, MEMORY, MPI, NUMERICAL.
  */
 plumb_status plumb_covariance_lanczos(MPI_Comm communicator, int64_t total, int64_t length,
                                       const float *vectors, const double *samples, int64_t most,
@@ -1081,10 +1081,10 @@ typedef struct plumb_echo_options {
  * Echo of the leading singular directions of the mean of groups[count] (rows x cols, equal
  * samples): observed[most] singular values of the mean, signals[most] estimated true ones,
  * echoes[most] in [0, 1], non-increasing. Any of the three may be NULL. `options` may be NULL.
- * Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL. One group or fold: signals and echoes are
- * NAN. REVERB: from the first direction on that single groups keep less than half of, too. whiten
- * without noise: all three. Observed values below about 1e-6 of the largest are 0, and so are their
- * echoes.
+ * Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL. One group or fold, or a mean of zero:
+ * signals and echoes are NAN. REVERB: from the first direction on that single groups keep less than
+ * half of, too. whiten without noise: all three. Observed values below about 1e-6 of the largest
+ * are 0, and so are their echoes.
  */
 plumb_status plumb_echo_spectrum(int64_t rows, int64_t cols, int64_t count,
                                  const float *const *groups, const plumb_echo_options *options,
@@ -1102,7 +1102,7 @@ plumb_status plumb_echo_polar(int64_t rows, int64_t cols, int64_t count, const f
  * What a handle found out (plumb_options.diagnostics), over one parameter or all of them together.
  * Equal on all ranks, and equal bits for every rank count and owner map (under
  * PLUMB_EXCHANGE_ALLREDUCE `noise` depends on the rank count). What cannot be computed is NAN, is
- * said once in the log, and never fails a step.
+ * said once in the log, and never fails a step; only a lack of memory does.
  * - `noise` is NAN, but for small_squared_norm, where the pipeline forms no mean of the gradients:
  *   under all but the first and NORMALISED_WITH_NORM. The rest is of the gradients themselves.
  * - More than 32 groups are taken together to the largest divisor of G that is at most 32.

@@ -30,6 +30,7 @@ typedef struct cross {
     double *strengths;   /* side: means over folds, */
     double *observed;    /* side: likewise, of singular values of the rest */
     double *met;         /* side */
+    double *gains;       /* folds: sum_i u_i(-k)' G_k v_i(-k) */
     double squares;      /* sum over folds of |fold - mean|^2 */
 } cross;
 
@@ -63,7 +64,9 @@ static plumb_status leave_out(cross *c, int64_t fold)
     }
     PROPAGATE(gram_svd_compute(c->svd, c->rest));
     gram_svd_meet(c->svd, c->rest, c->fold, c->met);
+    c->gains[fold] = 0.0;
     for (int64_t i = 0; i < side; i++) {
+        c->gains[fold] += c->met[i];
         c->strengths[i] += c->met[i] / folds;
         c->observed[i] += c->svd->values[i] / folds;
     }
@@ -92,9 +95,9 @@ static plumb_status judge(const cross *c, double *signals, double *echoes)
 }
 
 plumb_status echo_cross_validate(const echo_groups *groups, const double *mean, gram_svd *svd,
-                                 double *signals, double *echoes)
+                                 double *signals, double *echoes, double *gains)
 {
-    cross c = {.groups = groups, .mean = mean, .svd = svd};
+    cross c = {.groups = groups, .mean = mean, .svd = svd, .gains = gains};
     plumb_status status = cross_allocate(&c);
     for (int64_t fold = 0; fold < groups->folds && status == PLUMB_OK; fold++) {
         status = leave_out(&c, fold);

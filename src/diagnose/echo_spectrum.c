@@ -66,15 +66,21 @@ static void tell_nothing(echo_spectrum *s)
     }
 }
 
-/* The decomposition of the mean comes last in cross-validation, which uses the same memory. */
+/* The decomposition of the mean comes last in cross-validation, which uses the same memory. A mean
+ * of zero has no directions. */
 static plumb_status judge(echo_spectrum *s)
 {
     if (s->groups.folds < 2) {
         tell_nothing(s);
     } else if (s->options.method == PLUMB_ECHO_CROSS_VALIDATED) {
-        PROPAGATE(echo_cross_validate(&s->groups, s->mean, &s->svd, s->signals, s->echoes));
+        PROPAGATE(
+            echo_cross_validate(&s->groups, s->mean, &s->svd, s->signals, s->echoes, s->gains));
     }
     PROPAGATE(gram_svd_compute(&s->svd, s->mean));
+    if (s->svd.values[0] == 0.0) {
+        tell_nothing(s);
+        return PLUMB_OK;
+    }
     if (s->groups.folds < 2 || s->options.method == PLUMB_ECHO_CROSS_VALIDATED) {
         return PLUMB_OK;
     }
@@ -99,6 +105,7 @@ static plumb_status compute(echo_spectrum *s)
     int64_t side = s->groups.side, length = s->groups.length;
     PROPAGATE(memory_allocate(side, sizeof(double), &s->signals));
     PROPAGATE(memory_allocate(side, sizeof(double), &s->echoes));
+    PROPAGATE(memory_allocate(s->groups.folds, sizeof(double), &s->gains));
     PROPAGATE(whiten(s));
     if (s->nothing) {
         tell_nothing(s);
@@ -117,6 +124,7 @@ void echo_spectrum_free(echo_spectrum *spectrum)
     memory_free(&spectrum->mean);
     memory_free(&spectrum->signals);
     memory_free(&spectrum->echoes);
+    memory_free(&spectrum->gains);
 }
 
 plumb_status echo_spectrum_create(int64_t rows, int64_t cols, int64_t count,

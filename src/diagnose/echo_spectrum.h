@@ -16,6 +16,7 @@ typedef struct echo_spectrum {
     gram_svd svd;               /* of `mean`, once everything is done */
     double *mean;               /* side x length, whitened if that is wanted */
     double *signals, *echoes;   /* side each; NaN where there is nothing to tell */
+    double *gains;              /* folds, of cross-validation: see echo_cross.h */
     bool nothing;               /* no noise to whiten: svd is not there either */
 } echo_spectrum;
 

@@ -135,8 +135,8 @@ plumb_status gram_check_samples(int64_t count, const double *samples)
 
 plumb_status gram_check(int64_t count, const double *samples, const double *gram)
 {
-    REQUIRE(count >= 1 && gram != NULL, PLUMB_ERROR_ARGUMENT, "%s",
-            gram == NULL ? "gram is NULL" : "there is no gradient");
+    REQUIRE(count >= 1 && count <= INT32_MAX && gram != NULL, PLUMB_ERROR_ARGUMENT,
+            "a Gram matrix of %lld gradients%s", (long long)count, gram == NULL ? " is NULL" : "");
     PROPAGATE(gram_check_samples(count, samples));
     for (int64_t e = 0; e < count * count; e++) {
         REQUIRE(isfinite(gram[e]), PLUMB_ERROR_NONFINITE,

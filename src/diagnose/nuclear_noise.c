@@ -22,7 +22,10 @@
  * the groups, to first order. Noise alone correlates the terms of the latter, each being in the
  * means of the others: a signal not above three times its error gives NAN.
  */
+#include "diagnose/nuclear_noise.h"
+
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -38,10 +41,11 @@ typedef struct nuclear {
     int64_t rows, cols, length, count;
     const double *samples;
     const float *const *groups;
-    double weight; /* B */
-    double *mean;  /* length */
-    float *matrix; /* length */
-    float *polar;  /* length */
+    const nuclear_signal *known; /* or NULL */
+    double weight;               /* B */
+    double *mean;                /* length */
+    float *matrix;               /* length */
+    float *polar;                /* length */
     int64_t contrasts;
     double *noise; /* contrasts: their nuclear norms */
     double *part;  /* count: u_k sqrt(b_k) */
@@ -142,6 +146,11 @@ static void leave_out(nuclear *n, int64_t k)
 
 static plumb_status measure_signal(nuclear *n, double *mean_norm)
 {
+    if (n->known != NULL) {
+        *mean_norm = n->known->mean_norm;
+        memcpy(n->gain, n->known->gains, (size_t)n->count * sizeof *n->gain);
+        return PLUMB_OK;
+    }
     leave_out(n, -1);
     PROPAGATE(find_norm(n, mean_norm));
     for (int64_t k = 0; k < n->count; k++) {
@@ -228,11 +237,16 @@ static plumb_status run(nuclear *n, double *scale, double *error)
     return PLUMB_OK;
 }
 
-plumb_status plumb_nuclear_noise_scale(int64_t rows, int64_t cols, int64_t count,
-                                       const double *samples, const float *const *groups,
-                                       double *scale, double *error)
+plumb_status nuclear_noise_scale(int64_t rows, int64_t cols, int64_t count, const double *samples,
+                                 const float *const *groups, const nuclear_signal *known,
+                                 double *scale, double *error)
 {
-    nuclear n = {.rows = rows, .cols = cols, .count = count, .samples = samples, .groups = groups};
+    nuclear n = {.rows = rows,
+                 .cols = cols,
+                 .count = count,
+                 .samples = samples,
+                 .groups = groups,
+                 .known = known};
     double result = NAN;
     double result_error = NAN;
     REQUIRE(scale != NULL, PLUMB_ERROR_ARGUMENT, "scale is NULL");
@@ -250,4 +264,11 @@ plumb_status plumb_nuclear_noise_scale(int64_t rows, int64_t cols, int64_t count
         *error = result_error;
     }
     return PLUMB_OK;
+}
+
+plumb_status plumb_nuclear_noise_scale(int64_t rows, int64_t cols, int64_t count,
+                                       const double *samples, const float *const *groups,
+                                       double *scale, double *error)
+{
+    return nuclear_noise_scale(rows, cols, count, samples, groups, NULL, scale, error);
 }

@@ -16,7 +16,7 @@ enum {
 
 /* Of one group's share of all decompositions, fitted to 64 x 64 up to 1024 x 256: by the longer
  * side times the square of the shorter, and by the cube of the shorter. Of an element's way. */
-static const double seconds_per_product = 7e-10;
+static const double seconds_per_product = 5e-10;
 static const double seconds_per_cube = 1.6e-9;
 static const double seconds_per_element = 4e-9;
 

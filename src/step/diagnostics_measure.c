@@ -7,6 +7,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "diagnose/echo_spectrum.h"
+#include "diagnose/nuclear_noise.h"
+
 /* Relative to the largest singular value: directions below are rounding, and left out. */
 static const double rank_tolerance = 1e-6;
 
@@ -84,26 +87,39 @@ static plumb_status measure_update(const diagnostics *d, const parameter *one, d
     return take(status, record);
 }
 
-static plumb_status measure_nuclear(const diagnostics *d, const parameter *one, double *record)
+static plumb_status measure_nuclear(const diagnostics *d, const parameter *one,
+                                    const nuclear_signal *known, double *record)
 {
     double scale = NAN;
     double error = NAN;
-    plumb_status status = plumb_nuclear_noise_scale(
-        one->rows, one->cols, d->groups, d->group_samples, d->findings.means, &scale, &error);
+    plumb_status status = nuclear_noise_scale(one->rows, one->cols, d->groups, d->group_samples,
+                                              d->findings.means, known, &scale, &error);
     record[RECORD_NUCLEAR] = status == PLUMB_OK ? scale : NAN;
     return take(status, record);
 }
 
+/* The nuclear scale needs the same leave-one-out directions as the echo: most of its work. */
 static plumb_status measure_echo(const diagnostics *d, const parameter *one, double *record,
                                  double *spectra)
 {
-    int64_t side = one->rows < one->cols ? one->rows : one->cols;
-    plumb_status status = plumb_echo_spectrum(one->rows, one->cols, d->groups, d->findings.means,
-                                              NULL, spectra, spectra + side, spectra + 2 * side);
-    for (int64_t i = 0; status != PLUMB_OK && i < DIAGNOSTICS_SPECTRA * side; i++) {
-        spectra[i] = NAN;
+    echo_spectrum s;
+    plumb_status status =
+        echo_spectrum_create(one->rows, one->cols, d->groups, d->findings.means, NULL, &s);
+    if (status != PLUMB_OK) {
+        PROPAGATE(take(status, record));
+        return measure_nuclear(d, one, NULL, record);
     }
-    return take(status, record);
+    nuclear_signal known = {.gains = s.gains};
+    int64_t side = s.groups.side;
+    for (int64_t i = 0; i < side; i++) {
+        spectra[i] = s.svd.values[i];
+        spectra[side + i] = s.signals[i];
+        spectra[2 * side + i] = s.echoes[i];
+        known.mean_norm += s.svd.values[i];
+    }
+    status = measure_nuclear(d, one, &known, record);
+    echo_spectrum_free(&s);
+    return status;
 }
 
 plumb_status diagnostics_measure_parameter(const plumb *p, const parameter *one, double *record)
@@ -123,9 +139,8 @@ plumb_status diagnostics_measure_parameter(const plumb *p, const parameter *one,
     if (side == 0 || count < 2) {
         return PLUMB_OK;
     }
-    PROPAGATE(measure_nuclear(d, one, record));
     if (!equal_samples(d)) {
-        return PLUMB_OK;
+        return measure_nuclear(d, one, NULL, record);
     }
     PROPAGATE(measure_update(d, one, record));
     return measure_echo(d, one, record, spectra);
