@@ -98,6 +98,9 @@ START_TEST(numbers_stand_with_their_errors)
      * samples. */
     input = input_of(1.0, 0.1);
     expect(&input, PLUMB_LIMIT_NEITHER, "save 25 % of the steps and take 50 % more samples");
+    /* A fifth of the batch: half of it needs 1.4 / 1.2 of the steps. */
+    input = input_of(0.2, 0.1);
+    expect(&input, PLUMB_LIMIT_NEITHER, "half the samples a step would need only 17 % more");
 }
 END_TEST
 
@@ -128,8 +131,12 @@ START_TEST(bias_comes_first)
     expect(&input, PLUMB_LIMIT_VARIANCE, "0.05 ± 0.10");
     add_update(&input, 0.05, 0.6);
     ck_assert_ptr_null(strstr(advice_of(&input).text, "Squared bias"));
+    add_update(&input, 0.0, 0.0); /* none at all */
+    expect(&input, PLUMB_LIMIT_VARIANCE, "update: 0 ± 0.");
     add_update(&input, NAN, NAN);
     expect(&input, PLUMB_LIMIT_VARIANCE, "Limited by variance.");
+    add_update(&input, -INFINITY, 0.1);
+    ck_assert_ptr_null(strstr(advice_of(&input).text, "Squared bias"));
 }
 END_TEST
 
@@ -142,6 +149,10 @@ START_TEST(orthogonalising_first_keeps_the_bias)
     input.orthogonalises_first = 1;
     expect(&input, PLUMB_LIMIT_BIAS, "6.40 ± 0.64");
     expect(&input, PLUMB_LIMIT_BIAS, "More ranks or groups do not remove it");
+    /* Below 1 for the orthogonalised mean, but 3.2 +- 6.4 for this one is not known. */
+    add_update(&input, 0.05, 0.1);
+    expect(&input, PLUMB_LIMIT_VARIANCE, "Limited by variance.");
+    ck_assert_ptr_null(strstr(advice_of(&input).text, "Squared bias"));
 }
 END_TEST
 
@@ -168,6 +179,25 @@ START_TEST(without_data_nothing_is_said)
     input.noise.trace = input.noise.trace_error = 0.0; /* zero gradients */
     input.noise.signal = input.noise.signal_error = 0.0;
     expect(&input, PLUMB_LIMIT_UNKNOWN, "Not enough data");
+}
+END_TEST
+
+/* Constant gradients, with and without the rounding of single precision. */
+START_TEST(the_same_gradient_everywhere)
+{
+    static const double traces[] = {0.0, 1e-6, 1e-2};
+    for (int i = 0; i < 3; i++) {
+        plumb_advice_input input = input_of(1.0, 0.0);
+        input.noise.trace = input.noise.scale = traces[i];
+        input.noise.trace_error = input.noise.scale_error = 0.1 * traces[i];
+        input.noise.signal = 1.0;
+        if (i < 2) {
+            expect(&input, PLUMB_LIMIT_UNKNOWN, "have the same gradient");
+            ck_assert(isnan(advice_of(&input).samples));
+        } else {
+            expect(&input, PLUMB_LIMIT_NEITHER, "Returns have diminished");
+        }
+    }
 }
 END_TEST
 
@@ -222,6 +252,7 @@ int main(void)
     test_add(suite, "bias", bias_comes_first);
     test_add(suite, "streamed", orthogonalising_first_keeps_the_bias);
     test_add(suite, "unknown", without_data_nothing_is_said);
+    test_add(suite, "constant", the_same_gradient_everywhere);
     test_add(suite, "bounded", a_signal_within_its_noise_still_bounds_the_scale);
     test_add(suite, "wrong input", wrong_input);
     return test_run(suite);

@@ -16,6 +16,9 @@
  *                                                   variance limits, and B_n has a lower bound
  *   else                                            unknown: not enough data
  *
+ * Noise that is rounding, as of micro-batches that all have the same samples, is none: then B_n is
+ * unknown, and the words say why.
+ *
  * A verdict that two standard errors would change is called probable.
  */
 #include <inttypes.h>
@@ -29,6 +32,9 @@
 
 /* B_n / B above it: variance dominates; below its inverse: returns have diminished. */
 static const double dominance = 4.0;
+
+/* tr S / B over the signal: below it there is only the rounding of single precision. */
+static const double least_noise = 1e-6;
 
 /* What is known of one batch, and the words so far. */
 typedef struct judgement {
@@ -58,10 +64,12 @@ enum { NUMBER_SIZE = 48 };
  * would not write one. */
 static const char *rounded(double value, double scale, int digits, char text[NUMBER_SIZE])
 {
-    int decimals = digits - 1 - (int)floor(log10(fabs(scale)));
     if (!(fabs(scale) >= 1e-4 && fabs(value) < 1e9)) {
         snprintf(text, NUMBER_SIZE, "%.3g", value);
-    } else if (decimals > 0) {
+        return text;
+    }
+    int decimals = digits - 1 - (int)floor(log10(fabs(scale)));
+    if (decimals > 0) {
         snprintf(text, NUMBER_SIZE, "%.*f", decimals, value);
     } else {
         double unit = pow(10.0, -decimals);
@@ -101,7 +109,7 @@ static bool known(double value, double error)
 /* Or small enough to be below 1 for certain, whatever its sign. */
 static bool ratio_known(double ratio, double error)
 {
-    return known(ratio, error) || (error >= 0.0 && ratio + 2.0 * error < 1.0);
+    return known(ratio, error) || (isfinite(ratio) && error >= 0.0 && ratio + 2.0 * error < 1.0);
 }
 
 static double larger(double a, double b)
@@ -118,21 +126,28 @@ static double least_scale(const plumb_noise *noise)
                                                                               : NAN;
 }
 
+/* Every micro-batch has the same gradient. */
+static bool without_noise(const plumb_noise *noise)
+{
+    return noise->signal > 0.0 && noise->trace <= least_noise * noise->samples * noise->signal;
+}
+
 static void weigh(judgement *j)
 {
     const plumb_noise *noise = &j->input->noise;
     const plumb_update_noise *update = &j->input->update;
-    bool good =
-        known(noise->scale, noise->scale_error) && noise->scale > 0.0 && isfinite(noise->samples);
+    bool good = known(noise->scale, noise->scale_error) && noise->scale > 0.0 &&
+                isfinite(noise->samples) && !without_noise(noise);
     j->scale = good ? noise->scale : NAN;
     j->scale_error = good ? noise->scale_error : NAN;
     j->least_scale = good ? NAN : least_scale(noise);
     j->bias = j->bias_error = NAN;
-    if (isfinite(update->variance) && ratio_known(update->ratio, update->ratio_error)) {
-        /* The mean of orthogonalised groups keeps the bias of one group: n^2 times that of the
-         * orthogonalised mean. */
-        double n = (double)update->count;
-        double factor = j->input->orthogonalises_first ? n * n : 1.0;
+    /* The mean of orthogonalised groups keeps the bias of one group: n^2 times that of the
+     * orthogonalised mean. */
+    double n = (double)update->count;
+    double factor = j->input->orthogonalises_first ? n * n : 1.0;
+    if (isfinite(update->variance) &&
+        ratio_known(factor * update->ratio, factor * update->ratio_error)) {
         j->bias = factor * update->ratio;
         j->bias_error = factor * update->ratio_error;
     }
@@ -267,6 +282,9 @@ static void advise_unknown(judgement *j)
 {
     if (j->input->micro_batches < 2) {
         say(j, " One micro-batch a step has no spread to measure: cut it into several.");
+    } else if (without_noise(&j->input->noise)) {
+        say(j, " All micro-batches of a step have the same gradient: there is no noise to measure. "
+               "Do they have samples of their own?");
     } else {
         say(j, " Measure over more steps, or with more micro-batches a step; errors are still as "
                "large as the values.");
