@@ -6,6 +6,7 @@
  * ranks: serial
  */
 #include "diagnose/echo_reverb.h"
+#include "diagnose/echo_spectrum.h"
 #include "diagnose/isotonic.h"
 #include "diagnose/whitening.h"
 #include "support/echo_answer.h"
@@ -72,6 +73,28 @@ static void plain_cross(const spiked *s, int folds, answer *a)
     plain_isotonic(side, echoes, a->echoes);
 }
 
+/* <G_k, Ortho(mean of the others)>, which the nuclear noise scale takes from here. */
+static void check_gains(const spiked *s, int folds, double scale)
+{
+    const float *const *groups = (const float *const *)s->groups;
+    plumb_echo_options options = options_of(PLUMB_ECHO_CROSS_VALIDATED);
+    echo_spectrum found;
+    options.folds = folds;
+    ck_assert_int_eq(echo_spectrum_create(s->rows, s->cols, s->count, groups, &options, &found),
+                     PLUMB_OK);
+    int each = folds == 0 ? GROUPS : folds;
+    for (int fold = 0; fold < each; fold++) {
+        double strength[MOST_SIDE] = {0.0}, observed[MOST_SIDE] = {0.0}, squares = 0.0, gain = 0.0;
+        plain_fold(s, fold, each, strength, observed, &squares);
+        for (int i = 0; i < side_of(s); i++) {
+            gain += strength[i] * each / scale;
+        }
+        ck_assert_double_eq_tol(found.gains[fold] / scale, gain, 1e-8 * fabs(gain));
+    }
+    echo_spectrum_free(&found);
+    check_no_memory_held();
+}
+
 static void check_reference(int rows, int cols, int folds, double scale, double spread)
 {
     uint64_t state = 11;
@@ -92,6 +115,7 @@ static void check_reference(int rows, int cols, int folds, double scale, double 
         ck_assert_double_eq_tol(actual.signals[i] / size, expected.signals[i] / size, 1e-8);
         ck_assert_double_eq_tol(actual.echoes[i], expected.echoes[i], 1e-8);
     }
+    check_gains(&s, folds, scale);
     free(mean);
     free(u);
     free(v);

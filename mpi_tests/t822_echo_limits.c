@@ -192,6 +192,28 @@ START_TEST(test_constant_groups)
 }
 END_TEST
 
+/* A mean of zero has no directions, whatever its groups have. */
+START_TEST(test_opposite_groups)
+{
+    float matrix[2][4 * 6], polar[4 * 6];
+    const float *groups[2] = {matrix[0], matrix[1]};
+    answer a;
+    for (int e = 0; e < 24; e++) {
+        matrix[0][e] = (float)(e * 5 % 7 - 2);
+        matrix[1][e] = -matrix[0][e];
+    }
+    for (int method = 0; method <= PLUMB_ECHO_REVERB; method++) {
+        plumb_echo_options options = options_of((plumb_echo_method)method);
+        ck_assert_int_eq(
+            plumb_echo_spectrum(4, 6, 2, groups, &options, a.observed, a.signals, a.echoes),
+            PLUMB_OK);
+        ck_assert(a.observed[0] == 0.0 && isnan(a.signals[0]) && isnan(a.echoes[0]));
+    }
+    ck_assert_int_eq(plumb_echo_polar(4, 6, 2, groups, NULL, polar), PLUMB_OK);
+    ck_assert(polar[0] == 0.0f && polar[23] == 0.0f);
+}
+END_TEST
+
 /* Two directions of integers, exact in every group; what rounding makes of the others is lost. */
 START_TEST(test_lost_rank)
 {
@@ -271,7 +293,7 @@ static void check_bad(plumb_echo_options options, int64_t rows, int64_t cols, in
 
 START_TEST(test_refusals)
 {
-    float good[24] = {1.0f}, bad[24] = {1.0f, INFINITY}, polar[24];
+    float good[24] = {1.0f}, bad[24] = {[23] = INFINITY}, polar[24];
     const float *groups[4] = {good, good, good, good}, *holes[4] = {good, NULL, good, good};
     const float *infinite[4] = {good, good, good, bad};
     const plumb_echo_options plain = options_of(PLUMB_ECHO_CROSS_VALIDATED);
@@ -359,6 +381,7 @@ int main(void)
     test_add(suite, "most", test_most);
     test_add(suite, "polar", test_polar);
     test_add(suite, "constant groups", test_constant_groups);
+    test_add(suite, "opposite groups", test_opposite_groups);
     test_add(suite, "lost rank", test_lost_rank);
     test_add(suite, "zeros", test_zeros);
     test_add(suite, "one group", test_one_group);
