@@ -138,6 +138,24 @@ START_TEST(test_division_rounds_correctly)
 }
 END_TEST
 
+/* Powers of two go by their reciprocals, where these are normal numbers: also where quotients are
+ * subnormal, or overflow. */
+START_TEST(test_division_by_powers_of_two)
+{
+    for (int i = 0; i < 2 * (149 + 128); i++) {
+        float divisor = ldexpf(i % 2 == 0 ? 1.0f : -1.0f, i / 2 - 149);
+        float from[64], to[64];
+        for (int j = 0; j < 64; j++) {
+            from[j] = ldexpf(1.0f + (float)(2 * j + 1) * 0x1p-23f, 4 * j - 140);
+        }
+        vector_divide(64, divisor, from, to);
+        for (int j = 0; j < 64; j++) {
+            ck_assert(to[j] == (float)((double)from[j] / (double)divisor));
+        }
+    }
+}
+END_TEST
+
 /* True if all three searches find that `values` has something that is not finite. */
 static bool found_everywhere(int64_t count, const float *values)
 {
@@ -249,6 +267,7 @@ int main(void)
     test_add(suite, "plain loops", test_kernels_equal_plain_loops);
     test_add(suite, "in place", test_in_place);
     test_add(suite, "division", test_division_rounds_correctly);
+    test_add(suite, "division by powers of two", test_division_by_powers_of_two);
     test_add(suite, "not finite", test_nothing_that_is_not_finite_escapes);
     test_add(suite, "what is checked", test_check_looks_at_the_gradient_not_the_sum);
     test_add(suite, "sum of squares", test_sum_of_squares);

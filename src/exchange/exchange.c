@@ -261,9 +261,26 @@ float *exchange_group(exchange *x, int64_t bucket, int group)
     return x->buckets[bucket].formed[group];
 }
 
-float *exchange_values(exchange *x)
+bool exchange_in_place(const exchange *x, const layout_bucket *b)
 {
-    return x->values;
+    return b->in_place && !x->settings.allreduce;
+}
+
+float *exchange_values(exchange *x, int64_t bucket)
+{
+    const layout_bucket *b = &x->layout.buckets[bucket];
+    const share_order *order = &x->order;
+    if (exchange_in_place(x, b)) {
+        share_domain own = share_domain_of(order, order->position_of[order->rank]);
+        int member = order->position_of[b->owner] - own.first;
+        if (b->owner == order->rank) {
+            return bucket_sum(&x->desk, bucket, &x->buckets[bucket]);
+        }
+        if (member >= 0 && member < own.count) {
+            return x->desk.members[member].slots + b->first;
+        }
+    }
+    return x->values + b->first;
 }
 
 void exchange_account(const exchange *x, mail_account *account, double *overlap)

@@ -23,6 +23,7 @@ typedef struct exchange exchange;
 typedef struct exchange_settings {
     bool allreduce;         /* MPI_Allreduce instead of the transposed reduction */
     bool shared_memory;     /* the ranks of a host read each other's sums and values */
+    bool one_way;           /* nothing is published: there are no values */
     bool look_later;        /* see partial_add: exchange_suspected then tells what was found */
     int64_t chunk;          /* most floats of one MPI call; 0: INT_MAX */
     double nominal_samples; /* samples that weigh 1 */
@@ -125,10 +126,12 @@ float *exchange_sum(exchange *x, int64_t bucket);
 float *exchange_group(exchange *x, int64_t bucket, int group);
 
 /*
- * The flat space of values, [layout->length], one for all ranks of a domain: owners write their
- * buckets, then all ranks meet in some collective call, then publish.
+ * Where the new values of a bucket lie: its owner writes them there, then all ranks meet in some
+ * collective call, then publish, and after that every rank finds them where this tells. Of a bucket
+ * in place (layout.h) that is exchange_sum at the owner, and its domain reads them there: after
+ * that all ranks meet before the next exchange_open, whose gradients go to the same memory.
  */
-float *exchange_values(exchange *x);
+float *exchange_values(exchange *x, int64_t bucket);
 
 /* Sends every bucket's values from its owner to all. Collective. MPI. */
 plumb_status exchange_publish(exchange *x);

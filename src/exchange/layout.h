@@ -22,6 +22,7 @@ typedef struct layout_bucket {
     int64_t owner;        /* rank */
     int64_t first_parameter, last_parameter;
     int64_t by_group; /* 1: the owner gets every group by itself, and not only the sum */
+    int64_t in_place; /* 1: new values take the place of the sum, which is not needed any more */
     int64_t tail;     /* of a pipeline's streams: floats behind each; then the bucket has one
                          parameter. 0: groups come as their sums and are kept for the step */
     double seconds;   /* of its update and its way to the owner and back, by the plan's estimate */

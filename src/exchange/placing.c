@@ -105,11 +105,21 @@ static float *slots_of(const exchange *x, int member)
     return (float *)(void *)(x->window.bases[member] + flag_bytes(x));
 }
 
+bool placing_needs_values(const exchange *x)
+{
+    bool alone = x->order.size == 1 || (x->order.domains && x->order.nodes == 1);
+    bool needed = !alone;
+    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
+        needed = needed || !exchange_in_place(x, &x->layout.buckets[i]);
+    }
+    return needed && !x->settings.one_way;
+}
+
 /* Tells everyone who reads or writes in the window where that is. */
 static plumb_status move_in(exchange *x, int slots)
 {
     PROPAGATE(partial_lend(&x->store, slots_of(x, x->desk.own), slots));
-    x->values = slots_of(x, 0) + (int64_t)slots * x->layout.length;
+    x->values = placing_needs_values(x) ? slots_of(x, 0) + (int64_t)slots * x->layout.length : NULL;
     for (int k = 0; k < x->leader_count && x->published != NULL; k++) {
         x->published[k] = &flags_of(x, k)[x->layout.bucket_count];
     }
@@ -129,7 +139,8 @@ static void point_to_members(exchange *x)
 static plumb_status make_window(exchange *x, int slots)
 {
     placing_drop_window(x);
-    int64_t floats = (slots + (x->desk.own == 0 ? 1 : 0)) * x->layout.length;
+    bool has_values = x->desk.own == 0 && placing_needs_values(x);
+    int64_t floats = (slots + (has_values ? 1 : 0)) * x->layout.length;
     PROPAGATE(window_make(x->communicator, x->host, flag_bytes(x) + floats * (int64_t)sizeof(float),
                           &x->window));
     x->window_slots = slots;

@@ -276,7 +276,7 @@ static int own_slots(const exchange *x)
 
 static plumb_status provide_values(exchange *x)
 {
-    if (x->own_values == NULL) {
+    if (x->own_values == NULL && placing_needs_values(x)) {
         PROPAGATE(memory_zeroed(x->layout.length, sizeof *x->own_values, &x->own_values));
     }
     x->values = x->own_values;

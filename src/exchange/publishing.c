@@ -29,14 +29,16 @@ bool exchange_publishes(const exchange *x)
 }
 
 /* Starts the broadcast of one bucket from its owner's domain. */
-static plumb_status publish_bucket(exchange *x, const layout_bucket *b, int *posted)
+static plumb_status publish_bucket(exchange *x, int64_t index, int *posted)
 {
     const share_order *order = &x->order;
+    const layout_bucket *b = &x->layout.buckets[index];
+    float *values = exchange_values(x, index);
     bool led = order->domains;
     int root = led ? share_domain_of(order, order->position_of[b->owner]).index : (int)b->owner;
     for (int64_t done = 0; done < b->count; done += x->mail.chunk) {
         int64_t part = b->count - done < x->mail.chunk ? b->count - done : x->mail.chunk;
-        TRANSPORT(MPI_Ibcast(x->values + b->first + done, (int)part, MPI_FLOAT, root,
+        TRANSPORT(MPI_Ibcast(values + done, (int)part, MPI_FLOAT, root,
                              led ? x->leaders : x->communicator, &x->publishing[*posted]));
         (*posted)++;
     }
@@ -65,7 +67,7 @@ plumb_status exchange_publish(exchange *x)
     int posted = 0;
     for (int64_t i = 0; i < x->layout.bucket_count; i++) {
         if (i % x->leader_count == x->leader) {
-            PROPAGATE(publish_bucket(x, &x->layout.buckets[i], &posted));
+            PROPAGATE(publish_bucket(x, i, &posted));
         }
     }
     TRANSPORT(MPI_Waitall(posted, x->publishing, MPI_STATUSES_IGNORE));

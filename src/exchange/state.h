@@ -29,7 +29,9 @@ struct exchange {
     int64_t *waiting;     /* [waiting_count] buckets that wait for others of the domain */
     int64_t waiting_count;
     MPI_Request *publishing; /* of the broadcasts of values, by bucket and chunk */
-    float *values;           /* [layout.length], in the window or own_values */
+    /* [layout.length], in the window or own_values, NULL if no bucket needs them: the values of
+     * buckets that are not in place, and of what comes from other domains. */
+    float *values;
     float *own_values;
     float *sums;        /* [layout.length], allreduce only */
     int64_t step_bytes; /* of all messages of a step that leave or reach this rank, and readings */
@@ -47,6 +49,9 @@ struct exchange {
     window_flag **published;  /* [leader_count] of this domain's; NULL without a window */
 };
 
+/* True if the owner's new values of the bucket take the place of its sum. */
+bool exchange_in_place(const exchange *x, const layout_bucket *b);
+
 /* MPI calls by which a rank takes part in publishing. */
 int64_t publishing_calls(const exchange *x);
 
@@ -54,6 +59,9 @@ int64_t publishing_calls(const exchange *x);
 plumb_status placing_create(exchange *x);
 void placing_drop_window(exchange *x);
 void placing_destroy(exchange *x);
+
+/* True if values need memory besides that of sums. */
+bool placing_needs_values(const exchange *x);
 
 /* Slots that any rank needs for the tree. */
 int placing_slots(const exchange *x);

@@ -277,7 +277,7 @@ static plumb_status begin(plumb *p, int64_t total)
     PROPAGATE(agreement_equal(exchange_communicator(p->exchange), prepare(p, total),
                               "the number of micro-batches", (double)total));
     /* Nothing is posted before all have their memory: a step that cannot begin leaves no
-     * messages. */
+     * messages. And nobody reads the last step's values any more, which gradients may overwrite. */
     PROPAGATE(exchange_provide(p->exchange));
     PROPAGATE(curvature_provide(p));
     PROPAGATE(diagnostics_provide(p));

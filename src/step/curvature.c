@@ -80,6 +80,7 @@ static plumb_status make_exchange(plumb *p, plumb_status mine)
 {
     exchange_settings settings = {.allreduce = p->options.exchange == PLUMB_EXCHANGE_ALLREDUCE,
                                   .shared_memory = p->options.shared_memory != 0,
+                                  .one_way = true,
                                   .chunk = p->options.chunk_elements,
                                   .nominal_samples = p->options.nominal_samples};
     return exchange_create(exchange_communicator(p->exchange), mine, &settings, &p->curvature);

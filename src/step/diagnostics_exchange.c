@@ -92,6 +92,7 @@ static plumb_status make_layout(const plumb *p, layout *l)
 plumb_status diagnostics_exchange_make(plumb *p)
 {
     exchange_settings settings = {.shared_memory = p->options.shared_memory != 0,
+                                  .one_way = true,
                                   .chunk = p->options.chunk_elements,
                                   .nominal_samples = p->options.nominal_samples};
     MPI_Comm communicator = exchange_communicator(p->exchange);

@@ -86,6 +86,7 @@ struct plumb {
     bool counting;                    /* some optimizer counts what the report tells */
     optimizer_counts counts;          /* of this rank's updates in this step */
     float *scratch;                   /* for optimizers that need it */
+    float *stretch; /* [SLICES_STRETCH]: new values before they take the place of the gradient */
     int *blocks_of;                   /* [ranks] blocks of squares of what a rank owns */
     struct panels *panels;            /* of parameters updated in panels; NULL: there are none */
 

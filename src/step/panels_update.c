@@ -134,8 +134,8 @@ static plumb_status make_gram(plumb *p, const panel_matrix *m, int first, int co
     int side = m->fast.side;
     if (count == 1) {
         const slice *s = &p->slices[m->first_slice + first];
-        PROPAGATE(polar_panel_gram(s->count / side, side, exchange_values(p->exchange) + s->offset,
-                                   m->exponent, p->panels->square));
+        PROPAGATE(polar_panel_gram(s->count / side, side, update_values(p, s), m->exponent,
+                                   p->panels->square));
         pack(side, p->panels->square, packed);
         return PLUMB_OK;
     }

@@ -7,6 +7,7 @@
 #include "base/vector.h"
 #include "optim/pipeline.h"
 #include "step/panels.h"
+#include "step/slices.h"
 
 enum {
     SMALLEST_TARGET = 16 << 10, /* elements: below, a message costs more than its bytes */
@@ -65,6 +66,11 @@ static plumb_status add_bucket(cutter *c, const layout_bucket *bucket)
     return PLUMB_OK;
 }
 
+static bool in_stretches(const cutter *c, int64_t index)
+{
+    return slices_in_stretches(c->p, &c->p->parameters[index]);
+}
+
 /* Elements of a parameter in a bucket of their own. */
 static plumb_status add_piece(cutter *c, int64_t index, int64_t first, int64_t count, bool by_group)
 {
@@ -72,7 +78,8 @@ static plumb_status add_piece(cutter *c, int64_t index, int64_t first, int64_t c
                                           .count = count,
                                           .first_parameter = index,
                                           .last_parameter = index,
-                                          .by_group = by_group});
+                                          .by_group = by_group,
+                                          .in_place = !by_group && in_stretches(c, index)});
 }
 
 /* Large and element-wise: pieces of whole blocks, about equal. */
@@ -116,6 +123,7 @@ static plumb_status place_whole(cutter *c, int64_t index, bool by_group, int64_t
         int64_t count = where->offset + where->count - last->first;
         if (count <= c->target && last->by_group == by_group) {
             last->count = count;
+            last->in_place = last->in_place && in_stretches(c, index);
             last->last_parameter = index;
             where->first_bucket = where->last_bucket = c->l->bucket_count - 1;
             return PLUMB_OK;
@@ -128,6 +136,7 @@ static plumb_status place_whole(cutter *c, int64_t index, bool by_group, int64_t
                                           .first_parameter = index,
                                           .last_parameter = index,
                                           .by_group = by_group,
+                                          .in_place = !by_group && in_stretches(c, index),
                                           .tail = tail});
 }
 

@@ -4,13 +4,19 @@
 #include "step/slices.h"
 
 #include "base/memory.h"
-#include "base/vector.h"
+#include "optim/pipeline.h"
 #include "step/panels.h"
 
 bool slice_owned(const plumb *p, const slice *s)
 {
     return exchange_layout(p->exchange)->buckets[s->bucket].owner ==
            exchange_order(p->exchange)->rank;
+}
+
+bool slices_in_stretches(const plumb *p, const parameter *one)
+{
+    return one->kind->element_wise && !pipeline_finishes(&one->options) &&
+           one->kind->state_count(&one->options, p->state_groups) <= SLICES_MOST_CUT_STATES;
 }
 
 /* The stretch of parameter `index` in bucket `number`. */
@@ -108,6 +114,7 @@ plumb_status slices_make(plumb *p)
         }
     }
     PROPAGATE(panels_make(p));
+    PROPAGATE(memory_allocate(SLICES_STRETCH, sizeof *p->stretch, &p->stretch));
     return scratch > 0 ? memory_allocate(scratch, sizeof *p->scratch, &p->scratch) : PLUMB_OK;
 }
 
@@ -135,6 +142,7 @@ void slices_free(plumb *p)
     memory_free(&p->slices);
     memory_free(&p->blocks_of);
     memory_free(&p->scratch);
+    memory_free(&p->stretch);
     memory_free(&p->groups_of_slice);
     memory_free(&p->curvature_of_slice);
     p->slice_count = 0;

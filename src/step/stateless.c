@@ -21,8 +21,8 @@ static plumb_status even_layout(int64_t length, int ranks, layout *l)
     PROPAGATE(memory_zeroed(ranks, sizeof *l->buckets, &l->buckets));
     for (int64_t first = 0; first < length; first += size) {
         int64_t count = length - first < size ? length - first : size;
-        l->buckets[l->bucket_count] =
-            (layout_bucket){.first = first, .count = count, .owner = l->bucket_count};
+        l->buckets[l->bucket_count] = (layout_bucket){
+            .first = first, .count = count, .owner = l->bucket_count, .in_place = 1};
         l->bucket_count++;
     }
     l->parameters[0] = (layout_parameter){0, length, 0, l->bucket_count - 1};
@@ -124,7 +124,7 @@ static plumb_status divide_sums(average *a)
         if (sum == NULL) {
             continue;
         }
-        float *mean = exchange_values(a->exchange) + l->buckets[b].first;
+        float *mean = exchange_values(a->exchange, b);
         vector_divide(l->buckets[b].count, (float)a->weights, sum, mean);
         REQUIRE(vector_all_finite(l->buckets[b].count, mean), PLUMB_ERROR_NONFINITE,
                 "plumb_average: the sum of the vectors is not finite, though each of them is");
@@ -136,7 +136,11 @@ static plumb_status publish_mean(average *a)
 {
     PROPAGATE(agreement_verdict(exchange_communicator(a->exchange), divide_sums(a)));
     PROPAGATE(exchange_publish(a->exchange));
-    memcpy(a->mean, exchange_values(a->exchange), (size_t)a->length * sizeof *a->mean);
+    const layout *l = exchange_layout(a->exchange);
+    for (int64_t b = 0; b < l->bucket_count; b++) {
+        memcpy(a->mean + l->buckets[b].first, exchange_values(a->exchange, b),
+               (size_t)l->buckets[b].count * sizeof *a->mean);
+    }
     return PLUMB_OK;
 }
 

@@ -16,15 +16,16 @@
 #include "step/update.h"
 #include "step/weights.h"
 
-enum {
-    STRETCH = 2 * VECTOR_BLOCK, /* elements: a handful of arrays of them fit into a core's cache */
-    MOST_CUT_STATES = 16
-};
-
 float *update_gradient(plumb *p, const slice *s)
 {
     const layout *l = exchange_layout(p->exchange);
     return exchange_sum(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
+}
+
+float *update_values(plumb *p, const slice *s)
+{
+    const layout *l = exchange_layout(p->exchange);
+    return exchange_values(p->exchange, s->bucket) + (s->offset - l->buckets[s->bucket].first);
 }
 
 plumb_status update_prepare(plumb *p, const slice *s, float *gradient)
@@ -52,7 +53,7 @@ optimizer_input update_input(plumb *p, slice *s, double learning_rate, const flo
         .learning_rate = learning_rate * one->options.learning_rate_factor,
         .gradient = gradient,
         .values = one->values + s->first,
-        .new_values = exchange_values(p->exchange) + s->offset,
+        .new_values = update_values(p, s),
         .states = (const float *const *)s->states[p->current],
         .new_states = s->states[1 - p->current],
         .matrix_states = (const double *const *)s->matrix_states[p->current],
@@ -111,33 +112,34 @@ static plumb_status update_whole(plumb *p, slice *s, double learning_rate)
                            p->groups_of_slice);
     }
     optimizer_input input = update_input(p, s, learning_rate, gradient);
+    bool in_place = input.new_values == gradient;
+    if (in_place) {
+        input.new_values = p->stretch;
+    }
     if (status == PLUMB_OK) {
         status = one->kind->update(&input);
     }
     PROPAGATE(handle_named(p, one, status));
-    return update_check(p, s, &input);
-}
-
-/* True if the slice may be updated a stretch at a time, as it may be cut among owners. */
-static bool may_be_cut(const parameter *one, const slice *s)
-{
-    return one->kind->element_wise && !pipeline_finishes(&one->options) &&
-           s->state_count <= MOST_CUT_STATES && s->matrix_state_count == 0;
+    PROPAGATE(update_check(p, s, &input));
+    if (in_place) {
+        memcpy(gradient, p->stretch, (size_t)s->count * sizeof *gradient);
+    }
+    return PLUMB_OK;
 }
 
 /* Stretch by stretch, so that what one pass has left in the cache is there for the next. */
 static plumb_status update_slice(plumb *p, slice *s, double learning_rate)
 {
-    if (!may_be_cut(&p->parameters[s->parameter], s)) {
+    if (!slices_in_stretches(p, &p->parameters[s->parameter])) {
         return update_whole(p, s, learning_rate);
     }
-    for (int64_t from = 0; from < s->count; from += STRETCH) {
-        float *states[2][MOST_CUT_STATES];
+    for (int64_t from = 0; from < s->count; from += SLICES_STRETCH) {
+        float *states[2][SLICES_MOST_CUT_STATES];
         slice stretch = *s;
         stretch.first += from;
         stretch.offset += from;
         stretch.curvature_offset += from;
-        stretch.count = s->count - from < STRETCH ? s->count - from : STRETCH;
+        stretch.count = s->count - from < SLICES_STRETCH ? s->count - from : SLICES_STRETCH;
         for (int turn = 0; turn < 2; turn++) {
             for (int i = 0; i < s->state_count; i++) {
                 states[turn][i] = s->states[turn][i] + from;
@@ -173,11 +175,10 @@ static plumb_status compute(plumb *p, double learning_rate, plumb_status *mine)
 
 static void take_values(plumb *p)
 {
-    const layout *l = exchange_layout(p->exchange);
-    const float *values = exchange_values(p->exchange);
-    for (int64_t i = 0; i < p->parameter_count; i++) {
-        memcpy(p->parameters[i].values, values + l->parameters[i].offset,
-               (size_t)l->parameters[i].count * sizeof *values);
+    for (int64_t i = 0; i < p->slice_count; i++) {
+        const slice *s = &p->slices[i];
+        memcpy(p->parameters[s->parameter].values + s->first, update_values(p, s),
+               (size_t)s->count * sizeof(float));
     }
 }
 

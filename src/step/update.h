@@ -9,6 +9,9 @@
 /* Where the slice's sum of gradients lies, for its owner to work on in place. */
 float *update_gradient(plumb *p, const slice *s);
 
+/* Where its new values go: the same memory if its bucket is in place. */
+float *update_values(plumb *p, const slice *s);
+
 /* The mean gradient, clipped and finished by the pipeline, in place of the sum. Once a step.
  * Errors: those of the pipeline. */
 plumb_status update_prepare(plumb *p, const slice *s, float *gradient);
