@@ -945,16 +945,17 @@ typedef struct plumb_update_noise {
     size_t size;           /* set by the caller to sizeof(plumb_update_noise) */
     int64_t count;         /* n groups */
     double variance;       /* of one Z_k: sum |Z_k - mean Z|^2 / (n-1) */
-    double variance_error; /* standard errors: jackknife over groups or pairs */
+    double variance_error; /* standard errors: jackknife over groups or pairs, three at least */
     double bias;           /* |E Z_k - Ortho(E G)|^2 of one group, from pairs of groups: unbiased,
                               may be negative; NAN below four groups */
     double bias_error;
     double normal_share;  /* part of the bias that only shrinks the update: re-orthogonalising
                               removes it; the rest is a turn. An estimate, which may lie
-                              outside 0 to 1. NAN where bias is not positive */
+                              outside 0 to 1. NAN where bias is not above rounding */
     double step_bias;     /* of Ortho(mean G), which is the step: bias / n^2, to first order */
     double step_variance; /* variance / n */
-    double ratio;         /* step_bias / step_variance: above 1 bias limits */
+    double ratio;         /* step_bias / step_variance: above 1 bias limits; NAN where variance is
+                              rounding, below 1e-12 of the update's square */
     double ratio_error;
     double streamed_ratio; /* the same for the mean of the Z_k: n bias / variance */
 } plumb_update_noise;

@@ -214,6 +214,26 @@ START_TEST(two_numbers_by_hand)
 }
 END_TEST
 
+/* (1.2, 0.5) of 3 samples and (0.9, -0.4) of 5: nuclear norms are lengths. */
+START_TEST(two_vectors_by_hand)
+{
+    static const double samples[2] = {3.0, 5.0};
+    double scale, error;
+    make_truth();
+    store[0][0] = 1.2f;
+    store[0][1] = 0.5f;
+    store[1][0] = 0.9f;
+    store[1][1] = -0.4f;
+    ck_assert_int_eq(plumb_nuclear_noise_scale(2, 1, 2, samples, groups, &scale, &error), PLUMB_OK);
+    double product = 1.2 * 0.9 - 0.5 * 0.4;
+    double gain = 3.0 / 8.0 * product / hypot(0.9, 0.4) + 5.0 / 8.0 * product / hypot(1.2, 0.5);
+    double mean = hypot((3.0 * 1.2 + 5.0 * 0.9) / 8.0, (3.0 * 0.5 - 5.0 * 0.4) / 8.0);
+    double lack = 3.0 / 5.0 + 5.0 / 3.0;
+    double ratio = sqrt(15.0 / 8.0) * hypot(0.3, 0.9) / ((lack * mean + gain) / (lack + 1.0));
+    ck_assert_msg(fabs(scale - ratio * ratio) < 1e-5 * scale, "%g %g", scale, ratio * ratio);
+}
+END_TEST
+
 START_TEST(nothing_is_invented)
 {
     double scale = 0.0, error = 0.0;
@@ -264,6 +284,7 @@ int main(void)
     test_add(suite, "size is of no importance", size_is_of_no_importance);
     test_add(suite, "one column is a vector", one_column_is_a_vector);
     test_add(suite, "two numbers by hand", two_numbers_by_hand);
+    test_add(suite, "two vectors by hand", two_vectors_by_hand);
     test_add(suite, "nothing is invented", nothing_is_invented);
     return test_run(suite);
 }

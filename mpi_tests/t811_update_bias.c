@@ -383,6 +383,28 @@ START_TEST(no_noise)
 }
 END_TEST
 
+/* Of one direction without noise: what differs between the updates is rounding, or nothing. */
+START_TEST(rounding_is_no_variance)
+{
+    float memory[8 * COUNT] = {0.0f};
+    const float *groups[8];
+    for (int k = 0; k < 8; k++) {
+        groups[k] = memory + k * COUNT;
+        for (int i = 0; i < COUNT; i++) {
+            float row = 1.0f + 0.3f * (float)(i / COLS), col = 1.0f - 0.2f * (float)(i % COLS);
+            memory[k * COUNT + i] = row * col * (1.0f + 0.1f * test_value(3, (uint64_t)k, 0));
+        }
+    }
+    plumb_polar_options options = {.size = sizeof options, .rank_tolerance = 1e-6};
+    plumb_update_noise n = {.size = sizeof n};
+    ck_assert_int_eq(plumb_update_bias(PLUMB_POLAR_SVD, ROWS, COLS, 8, groups, &options, &n),
+                     PLUMB_OK);
+    ck_assert(n.variance < 1e-12 && fabs(n.bias) < 1e-12);
+    ck_assert(isnan(n.ratio) && isnan(n.ratio_error) && isnan(n.streamed_ratio));
+    ck_assert(isnan(n.normal_share));
+}
+END_TEST
+
 /* Rows that are zero in all groups change nothing but the shape. */
 START_TEST(lost_rank)
 {
@@ -444,6 +466,7 @@ int main(void)
     test_add(suite, "one column", one_column);
     test_add(suite, "few groups", few_groups);
     test_add(suite, "no noise", no_noise);
+    test_add(suite, "rounding", rounding_is_no_variance);
     test_add(suite, "lost rank", lost_rank);
     test_add(suite, "wrong input", wrong_input);
     return test_run(suite);

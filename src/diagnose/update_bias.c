@@ -17,7 +17,8 @@
  * matrices, sym(D Q') Q for wide ones: a shrinkage of the singular values. The rest is a turn.
  *
  * It costs n + n/2 + 1 polar factors. A polar factor has the rounding of a float: a bias below
- * about 1e-7 of the update's norm is not seen.
+ * about 1e-7 of the update's norm is not seen, and where the updates vary by no more than 1e-6 of
+ * it, the ratio of both would be one of rounding.
  */
 #include <math.h>
 
@@ -26,6 +27,9 @@
 #include "base/vector.h"
 #include "diagnose/vector_sums.h"
 #include "linalg/product.h"
+
+/* Squares over the update's own, below which a bias and a variance are rounding. */
+static const double LEAST_BIAS = 1e-14, LEAST_VARIANCE = 1e-12;
 
 typedef struct update_bias {
     plumb_polar_method method;
@@ -41,6 +45,7 @@ typedef struct update_bias {
     double *frame;     /* rows x cols: Q in double */
     double *change;    /* rows x cols: one D_j in double */
     double *symmetric; /* side x side */
+    double square;     /* |Q|^2 */
     double *crosses;   /* [pairs]: (Z_a - Q) . (Z_b - Q) */
     double *without;   /* [count]: estimates that leave one out */
     vector_sums of_groups, of_changes, of_shrinkages;
@@ -109,6 +114,7 @@ static plumb_status find_deviations(update_bias *u)
     }
     for (int64_t i = 0; i < length; i++) {
         u->frame[i] = (double)u->center[i];
+        u->square += u->frame[i] * u->frame[i];
     }
     return PLUMB_OK;
 }
@@ -158,10 +164,10 @@ static plumb_status measure(update_bias *u)
     return vector_sums_create(u->pairs, u->side * u->side, u->shrinkages, &u->of_shrinkages);
 }
 
-/* NAN instead of a division by zero. */
-static double quotient(double above, double below)
+/* NAN instead of a division by what is not above `least`. */
+static double quotient(double above, double below, double least)
 {
-    return below > 0.0 ? above / below : NAN;
+    return below > least ? above / below : NAN;
 }
 
 static void find_variance(const update_bias *u, plumb_update_noise *noise)
@@ -183,21 +189,22 @@ static void find_bias(const update_bias *u, plumb_update_noise *noise)
     noise->bias = 4.0 * vector_sums_squared_mean(&u->of_changes);
     noise->bias_error = vector_sums_jackknife_error(u->pairs, u->without);
     noise->step_bias = noise->bias / (n * n);
-    noise->normal_share = quotient(4.0 * vector_sums_squared_mean(&u->of_shrinkages), noise->bias);
+    noise->normal_share = quotient(4.0 * vector_sums_squared_mean(&u->of_shrinkages), noise->bias,
+                                   LEAST_BIAS * u->square);
 }
 
 static void find_ratio(const update_bias *u, plumb_update_noise *noise)
 {
-    double n = (double)u->count;
+    double n = (double)u->count, least = LEAST_VARIANCE * u->square;
     for (int64_t j = 0; j < u->pairs; j++) {
         double variance =
             vector_sums_variance_without(&u->of_groups, 2 * j, 2 * j + 1, u->crosses[j]);
         double bias = 4.0 * vector_sums_squared_mean_without(&u->of_changes, j);
-        u->without[j] = quotient(bias, n * variance);
+        u->without[j] = quotient(bias, n * variance, n * least);
     }
-    noise->ratio = quotient(noise->step_bias, noise->step_variance);
+    noise->ratio = quotient(noise->step_bias, noise->step_variance, least / n);
     noise->ratio_error = vector_sums_jackknife_error(u->pairs, u->without);
-    noise->streamed_ratio = quotient(n * noise->bias, noise->variance);
+    noise->streamed_ratio = quotient(n * noise->bias, noise->variance, least);
 }
 
 static plumb_status check_groups(int64_t rows, int64_t cols, int64_t count,

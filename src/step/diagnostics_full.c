@@ -246,7 +246,7 @@ static void publish_one(plumb *p, int64_t id, echo_sum *of_all)
 
 /* Sums over matrices that leave out what is not available; squares for the errors. */
 typedef struct update_sum {
-    int64_t variances, biases, shares;
+    int64_t variances, biases, shares, ratios;
     double variance, variance_square, bias, bias_square;
     double normal, normal_of; /* bias that only shrinks, of so much */
 } update_sum;
@@ -263,6 +263,7 @@ static void add_update(const plumb_update_noise *one, update_sum *sum)
         sum->bias += one->bias;
         sum->bias_square += one->bias_error * one->bias_error;
     }
+    sum->ratios += !isnan(one->ratio);
     if (!isnan(one->bias) && !isnan(one->normal_share)) {
         sum->shares++;
         sum->normal += one->normal_share * one->bias;
@@ -289,7 +290,7 @@ static plumb_update_noise sum_of_updates(int64_t count, const update_sum *sum)
     if (sum->shares > 0 && sum->normal_of > 0.0) {
         all.normal_share = sum->normal / sum->normal_of;
     }
-    if (sum->biases > 0 && sum->variances == sum->biases && all.variance > 0.0) {
+    if (sum->ratios > 0 && sum->variances == sum->biases) {
         double relative = all.bias / all.variance;
         double error = hypot(all.bias_error, relative * all.variance_error) / all.variance;
         all.ratio = all.step_bias / all.step_variance;
