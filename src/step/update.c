@@ -173,13 +173,22 @@ static plumb_status compute(plumb *p, double learning_rate, plumb_status *mine)
     return PLUMB_OK;
 }
 
-static void take_values(plumb *p)
+static void take_slices(plumb *p, bool own)
 {
     for (int64_t i = 0; i < p->slice_count; i++) {
         const slice *s = &p->slices[i];
-        memcpy(p->parameters[s->parameter].values + s->first, update_values(p, s),
-               (size_t)s->count * sizeof(float));
+        if (slice_owned(p, s) == own) {
+            memcpy(p->parameters[s->parameter].values + s->first, update_values(p, s),
+                   (size_t)s->count * sizeof(float));
+        }
     }
+}
+
+/* This rank's own first, while they are in its cache. */
+static void take_values(plumb *p)
+{
+    take_slices(p, true);
+    take_slices(p, false);
 }
 
 /* What the optimizers counted, over all owners: whole numbers, the same in any order. */
