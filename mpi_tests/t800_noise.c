@@ -407,6 +407,7 @@ START_TEST(noise_refuses)
     plumb_noise noise = {.size = sizeof noise, .trace = -7.0};
     ck_assert_int_eq(plumb_noise_scale(0, NULL, gram, 0.0, &noise), PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_noise_scale(2, NULL, NULL, 0.0, &noise), PLUMB_ERROR_ARGUMENT);
+    ck_assert_int_eq(plumb_noise_scale(INT64_MAX, NULL, gram, 0.0, &noise), PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_noise_scale(2, samples, gram, 2.5, &noise), PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_noise_scale(2, samples, gram, NAN, &noise), PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_noise_scale(2, samples, gram, 0.0, NULL), PLUMB_ERROR_ARGUMENT);

@@ -175,6 +175,8 @@ START_TEST(lanczos_refuses)
     ck_assert_int_eq(plumb_lanczos(SIDE, multiply, &state, 2, 0, 12, 1e-9, values, NULL, NULL),
                      PLUMB_ERROR_NUMERICAL);
     ck_assert(fabs(values[0] - 59.0) < 2.0);
+    ck_assert_int_eq(plumb_lanczos(SIDE, multiply, &state, 2, 0, 2, 1e-9, values, NULL, NULL),
+                     PLUMB_ERROR_NUMERICAL);
     state = (operator_state){.fail_at = 5};
     ck_assert_int_eq(plumb_lanczos(SIDE, multiply, &state, 2, 0, 0, 1e-9, values, NULL, NULL),
                      PLUMB_ERROR_ORDER);

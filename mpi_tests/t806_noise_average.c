@@ -118,6 +118,15 @@ START_TEST(averages_start_from_nothing)
     ck_assert_int_eq(plumb_noise_average_result(&average, &last, &result), PLUMB_OK);
     ck_assert(near(result.trace, 10.0, 1e-15) && near(result.scale, 5.0, 1e-15));
     ck_assert(isnan(result.trace_error) && isnan(result.scale_error));
+    /* beta 0 keeps one step, whose spread nobody knows. */
+    ck_assert_int_eq(plumb_noise_average_init(&average, sizeof average, 0.0), PLUMB_OK);
+    for (int s = 0; s < 2; s++) {
+        last.trace += 1.0;
+        ck_assert_int_eq(plumb_noise_average_add(&average, &last), PLUMB_OK);
+    }
+    ck_assert_int_eq(plumb_noise_average_result(&average, &last, &result), PLUMB_OK);
+    ck_assert(near(result.trace, 12.0, 1e-15) && near(result.scale, 6.0, 1e-15));
+    ck_assert(isnan(result.trace_error) && isnan(result.signal_error) && isnan(result.scale_error));
     ck_assert_int_eq(plumb_noise_average_init(&average, sizeof average, 1.0), PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_noise_average_init(&average, sizeof average, NAN), PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_noise_average_init(&average, 1, 0.5), PLUMB_ERROR_ARGUMENT);

@@ -285,7 +285,12 @@ START_TEST(isotropic_contract)
     values[1] = 0.0;
     ck_assert_int_eq(plumb_isotropic_polar_bias(2, 2, values, 1.0, bias, &error),
                      PLUMB_ERROR_ARGUMENT);
+    values[1] = INFINITY;
+    ck_assert_int_eq(plumb_isotropic_polar_bias(2, 2, values, 1.0, bias, &error),
+                     PLUMB_ERROR_ARGUMENT);
     ck_assert(bias[0] == 9.0 && error == 9.0);
+    ck_assert_int_eq(plumb_isotropic_polar_bias(5, 1, values, 0.0, bias, &error), PLUMB_OK);
+    ck_assert(bias[0] == 0.0 && error == 0.0);
     /* A vector: (n - 1) variance / (2 |g|^2). */
     ck_assert_int_eq(plumb_isotropic_polar_bias(5, 1, values, 0.01, bias, &error), PLUMB_OK);
     ck_assert_double_eq_tol(bias[0], 4.0 * 0.01 / (2.0 * 4.0), 1e-15);
@@ -369,7 +374,7 @@ START_TEST(wrong_input)
     ck_assert_int_eq(plumb_polar_bias(0, 3, 2, groups, NULL, &squared, &tangent),
                      PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_polar_bias(5, 3, 2, groups, NULL, NULL, &tangent), PLUMB_ERROR_ARGUMENT);
-    memory[20] = INFINITY;
+    memory[59] = INFINITY; /* the last one */
     ck_assert_int_eq(plumb_polar_bias(5, 3, 4, groups, NULL, &squared, &tangent),
                      PLUMB_ERROR_NONFINITE);
     ck_assert(squared == 5.0 && tangent == 5.0);
