@@ -46,7 +46,6 @@ typedef struct update_bias {
     double *change;    /* rows x cols: one D_j in double */
     double *symmetric; /* side x side */
     double square;     /* |Q|^2 */
-    double *crosses;   /* [pairs]: (Z_a - Q) . (Z_b - Q) */
     double *without;   /* [count]: estimates that leave one out */
     vector_sums of_groups, of_changes, of_shrinkages;
 } update_bias;
@@ -61,7 +60,6 @@ static void release(update_bias *u)
     memory_free(&u->frame);
     memory_free(&u->change);
     memory_free(&u->symmetric);
-    memory_free(&u->crosses);
     memory_free(&u->without);
     vector_sums_free(&u->of_groups);
     vector_sums_free(&u->of_changes);
@@ -79,7 +77,6 @@ static plumb_status allocate(update_bias *u)
     PROPAGATE(memory_allocate(length, sizeof(double), &u->frame));
     PROPAGATE(memory_allocate(length, sizeof(double), &u->change));
     PROPAGATE(memory_zeroed(small, sizeof(double), &u->symmetric));
-    PROPAGATE(memory_zeroed(u->pairs, sizeof(double), &u->crosses));
     return memory_allocate(u->count, sizeof(double), &u->without);
 }
 
@@ -146,7 +143,6 @@ static plumb_status find_change(update_bias *u, int64_t pair)
         double deviation = (double)u->polar[i] - u->frame[i];
         u->change[i] = 0.5 * ((double)a[i] + (double)b[i]) - deviation;
         change[i] = (float)u->change[i];
-        u->crosses[pair] += (double)a[i] * (double)b[i];
     }
     find_shrinkage(u, pair);
     return PLUMB_OK;
@@ -173,7 +169,7 @@ static double quotient(double above, double below, double least)
 static void find_variance(const update_bias *u, plumb_update_noise *noise)
 {
     for (int64_t k = 0; k < u->count; k++) {
-        u->without[k] = vector_sums_variance_without(&u->of_groups, k, k, 0.0);
+        u->without[k] = vector_sums_variance_without(&u->of_groups, k, k);
     }
     noise->variance = vector_sums_variance(&u->of_groups);
     noise->variance_error = vector_sums_jackknife_error(u->count, u->without);
@@ -197,8 +193,7 @@ static void find_ratio(const update_bias *u, plumb_update_noise *noise)
 {
     double n = (double)u->count, least = LEAST_VARIANCE * u->square;
     for (int64_t j = 0; j < u->pairs; j++) {
-        double variance =
-            vector_sums_variance_without(&u->of_groups, 2 * j, 2 * j + 1, u->crosses[j]);
+        double variance = vector_sums_variance_without(&u->of_groups, 2 * j, 2 * j + 1);
         double bias = 4.0 * vector_sums_squared_mean_without(&u->of_changes, j);
         u->without[j] = quotient(bias, n * variance, n * least);
     }

@@ -1,5 +1,5 @@
 /*
- * Sums of products of vectors (see vector_sums.h), in double and in the order of the vectors.
+ * Sums of products of vectors (see vector_sums.h), in double, from their Gram matrix.
  */
 #include "diagnose/vector_sums.h"
 
@@ -10,54 +10,46 @@
 
 void vector_sums_free(vector_sums *sums)
 {
-    memory_free(&sums->own);
+    memory_free(&sums->products);
     memory_free(&sums->along);
 }
 
-static plumb_status allocate(int64_t length, vector_sums *sums, double **sum)
+/* No vectors have no products. */
+static plumb_status multiply(int64_t length, const float *vectors, vector_sums *sums)
 {
-    PROPAGATE(memory_zeroed(sums->count, sizeof(double), &sums->own));
-    PROPAGATE(memory_zeroed(sums->count, sizeof(double), &sums->along));
-    return memory_zeroed(length, sizeof(double), sum);
+    int64_t count = sums->count;
+    const float **each = NULL;
+    PROPAGATE(memory_zeroed(count * count, sizeof(double), &sums->products));
+    PROPAGATE(memory_zeroed(count, sizeof(double), &sums->along));
+    PROPAGATE(memory_allocate(count, sizeof *each, &each));
+    for (int64_t k = 0; k < count; k++) {
+        each[k] = vectors + k * length;
+    }
+    plumb_status status = count > 0 ? plumb_gram(count, length, each, sums->products) : PLUMB_OK;
+    memory_free(&each);
+    return status;
 }
 
-static void add_up(int64_t length, const float *vectors, double *sum, vector_sums *sums)
+static double own(const vector_sums *sums, int64_t k)
 {
-    for (int64_t k = 0; k < sums->count; k++) {
-        const float *vector = vectors + k * length;
-        for (int64_t i = 0; i < length; i++) {
-            double x = (double)vector[i];
-            sum[i] += x;
-            sums->own[k] += x * x;
-        }
-        sums->sum_of_own += sums->own[k];
-    }
-}
-
-static void project(int64_t length, const float *vectors, const double *sum, vector_sums *sums)
-{
-    for (int64_t k = 0; k < sums->count; k++) {
-        const float *vector = vectors + k * length;
-        for (int64_t i = 0; i < length; i++) {
-            sums->along[k] += (double)vector[i] * sum[i];
-        }
-        sums->squared_sum += sums->along[k];
-    }
+    return sums->products[k * sums->count + k];
 }
 
 plumb_status vector_sums_create(int64_t count, int64_t length, const float *vectors,
                                 vector_sums *sums)
 {
-    double *sum = NULL;
     *sums = (vector_sums){.count = count};
-    plumb_status status = allocate(length, sums, &sum);
-    if (status == PLUMB_OK) {
-        add_up(length, vectors, sum, sums);
-        project(length, vectors, sum, sums);
-    } else {
+    plumb_status status = multiply(length, vectors, sums);
+    for (int64_t k = 0; k < count && status == PLUMB_OK; k++) {
+        for (int64_t j = 0; j < count; j++) {
+            sums->along[k] += sums->products[k * count + j];
+        }
+        sums->sum_of_own += own(sums, k);
+        sums->squared_sum += sums->along[k];
+    }
+    if (status != PLUMB_OK) {
         vector_sums_free(sums);
     }
-    memory_free(&sum);
     return status;
 }
 
@@ -71,17 +63,17 @@ double vector_sums_variance(const vector_sums *sums)
     return variance_of((double)sums->count, sums->sum_of_own, sums->squared_sum);
 }
 
-double vector_sums_variance_without(const vector_sums *sums, int64_t a, int64_t b, double cross)
+double vector_sums_variance_without(const vector_sums *sums, int64_t a, int64_t b)
 {
-    double own = sums->own[a], along = sums->along[a], squared = sums->own[a];
+    double both = own(sums, a), along = sums->along[a], squared = both;
     double count = (double)sums->count - 1.0;
     if (a != b) {
-        own += sums->own[b];
+        both += own(sums, b);
         along += sums->along[b];
-        squared += sums->own[b] + 2.0 * cross;
+        squared += own(sums, b) + 2.0 * sums->products[a * sums->count + b];
         count -= 1.0;
     }
-    return variance_of(count, sums->sum_of_own - own, sums->squared_sum - 2.0 * along + squared);
+    return variance_of(count, sums->sum_of_own - both, sums->squared_sum - 2.0 * along + squared);
 }
 
 static double squared_mean_of(double count, double sum_of_own, double squared_sum)
@@ -96,9 +88,9 @@ double vector_sums_squared_mean(const vector_sums *sums)
 
 double vector_sums_squared_mean_without(const vector_sums *sums, int64_t one)
 {
-    double own = sums->own[one];
-    return squared_mean_of((double)sums->count - 1.0, sums->sum_of_own - own,
-                           sums->squared_sum - 2.0 * sums->along[one] + own);
+    double square = own(sums, one);
+    return squared_mean_of((double)sums->count - 1.0, sums->sum_of_own - square,
+                           sums->squared_sum - 2.0 * sums->along[one] + square);
 }
 
 double vector_sums_jackknife_error(int64_t count, const double *without)

@@ -1,6 +1,6 @@
 /*
- * The products that statistics of vectors and their jackknife are made of: those of each vector
- * with itself and with the sum of all. With them, leaving one vector out takes no pass over data.
+ * The products that statistics of vectors and their jackknife are made of: those of all vectors
+ * with each other. With them, leaving one vector out takes no pass over data.
  */
 #ifndef PLUMB_DIAGNOSE_VECTOR_SUMS_H
 #define PLUMB_DIAGNOSE_VECTOR_SUMS_H
@@ -9,7 +9,7 @@
 
 typedef struct vector_sums {
     int64_t count;
-    double *own;        /* [count]: |x_k|^2 */
+    double *products;   /* [count][count]: x_j . x_k */
     double *along;      /* [count]: x_k . sum x */
     double sum_of_own;  /* sum |x_k|^2 */
     double squared_sum; /* |sum x|^2 */
@@ -24,8 +24,8 @@ void vector_sums_free(vector_sums *sums);
 /* sum |x_k - mean|^2 / (count - 1) */
 double vector_sums_variance(const vector_sums *sums);
 
-/* The same without the vectors a and b, b = a: without a alone. `cross` = x_a . x_b */
-double vector_sums_variance_without(const vector_sums *sums, int64_t a, int64_t b, double cross);
+/* The same without the vectors a and b, b = a: without a alone. */
+double vector_sums_variance_without(const vector_sums *sums, int64_t a, int64_t b);
 
 /* The mean of x_j . x_k over all j != k, whose expectation is |E x|^2; and without one of them. NAN
  * if there is no such product. */
