@@ -614,9 +614,9 @@ plumb_status plumb_placements(const plumb *p, plumb_placement *list, int64_t cap
  * Collective, and atomic: if it fails on any rank for whatever reason, values and optimizer state
  * are what they were on every rank, the step is closed, and the run may go on with
  * plumb_begin_step. `report` may be NULL.
- * The exception is MPI itself: when a call of MPI fails on one rank, that rank gets MPI at once
- * and its handle can only be destroyed, but the others may wait for its messages for ever. MPI
- * knows no better way out than to end the job (MPI_Abort).
+ * The exception is MPI itself: when a call of MPI fails on one rank, that rank gets MPI at once,
+ * its values may partly be the new ones and its handle can only be destroyed, and the others may
+ * wait for its messages for ever. MPI knows no better way out than to end the job (MPI_Abort).
  * After MISMATCH because replicas had drifted apart, the next plumb_begin_step gives every rank
  * the coordinator's values.
  * Errors: NONFINITE, COVERAGE, NUMERICAL, ORDER, MISMATCH, MEMORY, MPI.
@@ -1098,6 +1098,20 @@ plumb_status plumb_echo_spectrum(int64_t rows, int64_t cols, int64_t count,
  */
 plumb_status plumb_echo_polar(int64_t rows, int64_t cols, int64_t count, const float *const *groups,
                               const plumb_echo_options *options, float *result);
+
+/*
+ * The echo as measured, with no model of the noise: of the singular directions of the mean of all
+ * groups but one (a stand-in for the true gradient: it takes some ten groups or more) in that one
+ * group, averaged over the groups. variance: of an entry of one group; signals[most]: singular
+ * values of the stand-in, corrected for its own noise, 0 where they are within it; echoes[most]:
+ * <u, u_hat> <v, v_hat> with the nearest direction of the group, so that two noises of d directions
+ * meet by some parts in d; errors[most]: standard errors. To be held against plumb_echo_value at
+ * that variance. Of `options` most, whiten and folds count (a fold of several groups counts as one
+ * group). Any result may be NULL. Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL.
+ */
+plumb_status plumb_echo_held_out(int64_t rows, int64_t cols, int64_t count,
+                                 const float *const *groups, const plumb_echo_options *options,
+                                 double *variance, double *signals, double *echoes, double *errors);
 
 /*
  * What a handle found out (plumb_options.diagnostics), over one parameter or all of them together.

@@ -266,21 +266,37 @@ bool exchange_in_place(const exchange *x, const layout_bucket *b)
     return b->in_place && !x->settings.allreduce;
 }
 
+exchange_distance exchange_distance_of(const exchange *x, int64_t bucket)
+{
+    const share_order *order = &x->order;
+    int owner = (int)x->layout.buckets[bucket].owner;
+    if (owner == order->rank) {
+        return EXCHANGE_OWN;
+    }
+    share_domain own = share_domain_of(order, order->position_of[order->rank]);
+    share_domain other = share_domain_of(order, order->position_of[owner]);
+    return own.index == other.index ? EXCHANGE_NEAR : EXCHANGE_FAR;
+}
+
+bool exchange_arrives_here(const exchange *x, int64_t bucket)
+{
+    bool alone = !x->order.domains || x->host == MPI_COMM_NULL;
+    return alone && exchange_distance_of(x, bucket) == EXCHANGE_FAR;
+}
+
 float *exchange_values(exchange *x, int64_t bucket)
 {
     const layout_bucket *b = &x->layout.buckets[bucket];
-    const share_order *order = &x->order;
-    if (exchange_in_place(x, b)) {
-        share_domain own = share_domain_of(order, order->position_of[order->rank]);
-        int member = order->position_of[b->owner] - own.first;
-        if (b->owner == order->rank) {
-            return bucket_sum(&x->desk, bucket, &x->buckets[bucket]);
-        }
-        if (member >= 0 && member < own.count) {
-            return x->desk.members[member].slots + b->first;
-        }
+    exchange_distance distance = exchange_distance_of(x, bucket);
+    if (!exchange_in_place(x, b) || distance == EXCHANGE_FAR) {
+        return x->values + b->first;
     }
-    return x->values + b->first;
+    if (distance == EXCHANGE_OWN) {
+        return bucket_sum(&x->desk, bucket, &x->buckets[bucket]);
+    }
+    int position = x->order.position_of[b->owner];
+    int member = position - share_domain_of(&x->order, position).first;
+    return x->desk.members[member].slots + b->first;
 }
 
 void exchange_account(const exchange *x, mail_account *account, double *overlap)

@@ -3,7 +3,8 @@
  * The step drives it; nothing else uses it. One step reads
  *
  *     exchange_begin -> exchange_accumulate ... -> exchange_deliver -> exchange_sum (owner)
- *                    -> exchange_values (owner writes) -> exchange_publish -> exchange_values
+ *                    -> exchange_values (owner writes) -> exchange_publish
+ *                    -> exchange_await_values -> exchange_values
  *
  * and every rank goes through it to the end even when something fails on the way: a failed piece
  * of work sends zeros and is remembered (exchange_failure), so that no rank is left waiting.
@@ -133,8 +134,26 @@ float *exchange_group(exchange *x, int64_t bucket, int group);
  */
 float *exchange_values(exchange *x, int64_t bucket);
 
-/* Sends every bucket's values from its owner to all. Collective. MPI. */
-plumb_status exchange_publish(exchange *x);
+/* Where a bucket's owner is, and its values until they are published. */
+typedef enum exchange_distance {
+    EXCHANGE_OWN,
+    EXCHANGE_NEAR, /* in this domain: after the ranks have met values may be read at once */
+    EXCHANGE_FAR
+} exchange_distance;
+
+exchange_distance exchange_distance_of(const exchange *x, int64_t bucket);
+
+/* True if the bucket's values come by messages to this rank alone: into any memory. */
+bool exchange_arrives_here(const exchange *x, int64_t bucket);
+
+/*
+ * Sends every bucket's values from its owner to all: begins, and waits for the end. In between own
+ * and near values may be read. Those of a bucket that arrives here go to places[bucket], the
+ * caller's memory, if that is not NULL, and then exchange_values does not tell of them; `places`
+ * may be NULL. Collective. MPI.
+ */
+plumb_status exchange_publish(exchange *x, float *const *places);
+plumb_status exchange_await_values(exchange *x);
 
 /* False if publishing is nothing: all ranks have the same memory. */
 bool exchange_publishes(const exchange *x);

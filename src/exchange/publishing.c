@@ -29,18 +29,18 @@ bool exchange_publishes(const exchange *x)
 }
 
 /* Starts the broadcast of one bucket from its owner's domain. */
-static plumb_status publish_bucket(exchange *x, int64_t index, int *posted)
+static plumb_status publish_bucket(exchange *x, int64_t index, float *values)
 {
     const share_order *order = &x->order;
     const layout_bucket *b = &x->layout.buckets[index];
-    float *values = exchange_values(x, index);
     bool led = order->domains;
     int root = led ? share_domain_of(order, order->position_of[b->owner]).index : (int)b->owner;
     for (int64_t done = 0; done < b->count; done += x->mail.chunk) {
         int64_t part = b->count - done < x->mail.chunk ? b->count - done : x->mail.chunk;
         TRANSPORT(MPI_Ibcast(values + done, (int)part, MPI_FLOAT, root,
-                             led ? x->leaders : x->communicator, &x->publishing[*posted]));
-        (*posted)++;
+                             led ? x->leaders : x->communicator,
+                             &x->publishing[x->publishing_count]));
+        x->publishing_count++;
     }
     return PLUMB_OK;
 }
@@ -58,19 +58,25 @@ static plumb_status await_leaders(exchange *x)
     return PLUMB_OK;
 }
 
-plumb_status exchange_publish(exchange *x)
+plumb_status exchange_publish(exchange *x, float *const *places)
 {
     atomic_thread_fence(memory_order_seq_cst);
+    x->publishing_count = 0;
+    for (int64_t i = 0; i < x->layout.bucket_count && exchange_publishes(x); i++) {
+        bool placed = places != NULL && places[i] != NULL && exchange_arrives_here(x, i);
+        if (i % x->leader_count == x->leader) {
+            PROPAGATE(publish_bucket(x, i, placed ? places[i] : exchange_values(x, i)));
+        }
+    }
+    return PLUMB_OK;
+}
+
+plumb_status exchange_await_values(exchange *x)
+{
     if (!exchange_publishes(x)) {
         return PLUMB_OK;
     }
-    int posted = 0;
-    for (int64_t i = 0; i < x->layout.bucket_count; i++) {
-        if (i % x->leader_count == x->leader) {
-            PROPAGATE(publish_bucket(x, i, &posted));
-        }
-    }
-    TRANSPORT(MPI_Waitall(posted, x->publishing, MPI_STATUSES_IGNORE));
+    TRANSPORT(MPI_Waitall(x->publishing_count, x->publishing, MPI_STATUSES_IGNORE));
     if (x->order.domains && x->host != MPI_COMM_NULL) {
         if (x->leader >= 0) {
             window_signal(x->published[x->leader], x->desk.step);

@@ -28,7 +28,8 @@ struct exchange {
     int64_t next_to_post; /* owned buckets above this one have their receives posted */
     int64_t *waiting;     /* [waiting_count] buckets that wait for others of the domain */
     int64_t waiting_count;
-    MPI_Request *publishing; /* of the broadcasts of values, by bucket and chunk */
+    MPI_Request *publishing; /* [publishing_count] of the broadcasts of values */
+    int publishing_count;
     /* [layout.length], in the window or own_values, NULL if no bucket needs them: the values of
      * buckets that are not in place, and of what comes from other domains. */
     float *values;

@@ -86,9 +86,10 @@ struct plumb {
     bool counting;                    /* some optimizer counts what the report tells */
     optimizer_counts counts;          /* of this rank's updates in this step */
     float *scratch;                   /* for optimizers that need it */
+    float **places; /* [buckets]: where in the caller's memory a bucket's values may arrive */
     float *stretch; /* [SLICES_STRETCH]: new values before they take the place of the gradient */
-    int *blocks_of;                   /* [ranks] blocks of squares of what a rank owns */
-    struct panels *panels;            /* of parameters updated in panels; NULL: there are none */
+    int *blocks_of; /* [ranks] blocks of squares of what a rank owns */
+    struct panels *panels; /* of parameters updated in panels; NULL: there are none */
 
     /* The step that is open. */
     int64_t micro_batches; /* K */

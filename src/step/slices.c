@@ -85,6 +85,7 @@ static plumb_status list_slices(plumb *p)
         p->slice_count += l->buckets[b].last_parameter - l->buckets[b].first_parameter + 1;
     }
     PROPAGATE(memory_zeroed(p->slice_count, sizeof *p->slices, &p->slices));
+    PROPAGATE(memory_zeroed(l->bucket_count, sizeof *p->places, &p->places));
     int64_t next = 0;
     for (int64_t b = 0; b < l->bucket_count; b++) {
         for (int64_t i = l->buckets[b].first_parameter; i <= l->buckets[b].last_parameter; i++) {
@@ -142,6 +143,7 @@ void slices_free(plumb *p)
     memory_free(&p->slices);
     memory_free(&p->blocks_of);
     memory_free(&p->scratch);
+    memory_free(&p->places);
     memory_free(&p->stretch);
     memory_free(&p->groups_of_slice);
     memory_free(&p->curvature_of_slice);

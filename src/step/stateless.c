@@ -135,7 +135,8 @@ static plumb_status divide_sums(average *a)
 static plumb_status publish_mean(average *a)
 {
     PROPAGATE(agreement_verdict(exchange_communicator(a->exchange), divide_sums(a)));
-    PROPAGATE(exchange_publish(a->exchange));
+    PROPAGATE(exchange_publish(a->exchange, NULL));
+    PROPAGATE(exchange_await_values(a->exchange));
     const layout *l = exchange_layout(a->exchange);
     for (int64_t b = 0; b < l->bucket_count; b++) {
         memcpy(a->mean + l->buckets[b].first, exchange_values(a->exchange, b),

@@ -173,22 +173,44 @@ static plumb_status compute(plumb *p, double learning_rate, plumb_status *mine)
     return PLUMB_OK;
 }
 
-static void take_slices(plumb *p, bool own)
+static float *values_of(plumb *p, const slice *s)
+{
+    return p->parameters[s->parameter].values + s->first;
+}
+
+/* Buckets of one slice that arrive here need no other memory than the caller's. */
+static void find_places(plumb *p)
+{
+    const layout *l = exchange_layout(p->exchange);
+    for (int64_t i = 0; i < p->slice_count; i++) {
+        const slice *s = &p->slices[i];
+        bool alone = l->buckets[s->bucket].count == s->count;
+        bool arrives = exchange_arrives_here(p->exchange, s->bucket);
+        p->places[s->bucket] = alone && arrives ? values_of(p, s) : NULL;
+    }
+}
+
+static void take_values(plumb *p, exchange_distance distance)
 {
     for (int64_t i = 0; i < p->slice_count; i++) {
         const slice *s = &p->slices[i];
-        if (slice_owned(p, s) == own) {
-            memcpy(p->parameters[s->parameter].values + s->first, update_values(p, s),
-                   (size_t)s->count * sizeof(float));
+        if (p->places[s->bucket] == NULL &&
+            exchange_distance_of(p->exchange, s->bucket) == distance) {
+            memcpy(values_of(p, s), update_values(p, s), (size_t)s->count * sizeof(float));
         }
     }
 }
 
-/* This rank's own first, while they are in its cache. */
-static void take_values(plumb *p)
+/* To all, and into the caller's memory: own values first, while they are in this rank's cache. */
+static plumb_status publish(plumb *p)
 {
-    take_slices(p, true);
-    take_slices(p, false);
+    find_places(p);
+    PROPAGATE(exchange_publish(p->exchange, p->places));
+    take_values(p, EXCHANGE_OWN);
+    take_values(p, EXCHANGE_NEAR);
+    PROPAGATE(exchange_await_values(p->exchange));
+    take_values(p, EXCHANGE_FAR);
+    return PLUMB_OK;
 }
 
 /* What the optimizers counted, over all owners: whole numbers, the same in any order. */
@@ -219,8 +241,7 @@ static plumb_status sum_counts(plumb *p)
 static plumb_status commit(plumb *p)
 {
     double start = transport_seconds();
-    PROPAGATE(exchange_publish(p->exchange));
-    take_values(p);
+    PROPAGATE(publish(p));
     p->current = 1 - p->current;
     p->steps++;
     weights_add(p);
