@@ -391,8 +391,9 @@ START_TEST(rounding_is_no_variance)
     for (int k = 0; k < 8; k++) {
         groups[k] = memory + k * COUNT;
         for (int i = 0; i < COUNT; i++) {
-            float row = 1.0f + 0.3f * (float)(i / COLS), col = 1.0f - 0.2f * (float)(i % COLS);
-            memory[k * COUNT + i] = row * col * (1.0f + 0.1f * test_value(3, (uint64_t)k, 0));
+            int row = i / COLS, col = i % COLS;
+            float one = (1.0f + 0.3f * (float)row) * (1.0f - 0.2f * (float)col);
+            memory[k * COUNT + i] = one * (1.0f + 0.1f * test_value(3, (uint64_t)k, 0));
         }
     }
     plumb_polar_options options = {.size = sizeof options, .rank_tolerance = 1e-6};
@@ -438,12 +439,14 @@ START_TEST(wrong_input)
     ck_assert_int_eq(plumb_update_bias(svd, ROWS, COLS, 2, missing, NULL, &n), 1);
     ck_assert_int_eq(plumb_update_bias(svd, ROWS, COLS, 4, groups, &options, &n), 1);
     ck_assert_int_eq(plumb_update_bias((plumb_polar_method)99, ROWS, COLS, 4, groups, NULL, &n), 1);
-    memory[30] = NAN;
+    ck_assert_int_eq(plumb_update_bias(svd, INT64_MAX / 4, 5, 4, groups, NULL, &n), 1);
+    ck_assert_int_eq(plumb_update_bias(svd, 5, INT64_MAX / 4, 4, groups, NULL, &n), 1);
+    memory[4 * COUNT - 1] = NAN;
     ck_assert_int_eq(plumb_update_bias(svd, ROWS, COLS, 4, groups, NULL, &n),
                      PLUMB_ERROR_NONFINITE);
     ck_assert(n.bias == 7.0);
     n.size = 8;
-    memory[30] = 1.0f;
+    memory[4 * COUNT - 1] = 1.0f;
     ck_assert_int_eq(plumb_update_bias(svd, ROWS, COLS, 4, groups, NULL, &n), 1);
     int64_t allocations = -1;
     ck_assert_int_eq(plumb_memory_in_use(&allocations, NULL), PLUMB_OK);

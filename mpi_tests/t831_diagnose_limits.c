@@ -188,6 +188,8 @@ START_TEST(refusals)
     p = made(PLUMB_DIAGNOSTICS_FULL, -1, values);
     test_all(plumb_diagnose(p, 0, &d) == PLUMB_OK && d.step == 0 && isnan(d.noise.samples));
     test_all(plumb_diagnose(p, -1, &d) == PLUMB_OK && d.full_step == 0 && isnan(d.echo));
+    test_all(isnan(d.noise.small_squared_norm) && isnan(d.groups.squared_norm));
+    test_all(d.update.count == 0 && isnan(d.update.variance) && isnan(d.update.streamed_ratio));
     test_all(plumb_diagnose(p, 1, &d) == PLUMB_ERROR_ARGUMENT);
     test_all(plumb_diagnose(p, -2, &d) == PLUMB_ERROR_ARGUMENT);
     test_all(plumb_diagnose(p, 0, NULL) == PLUMB_ERROR_ARGUMENT);
