@@ -21,6 +21,9 @@ static const char *const direction_names[DIRECTION_VALUES] = {
     [DIRECTION_OPERATOR] = "shrunk_operator",
     [DIRECTION_NUCLEAR] = "shrunk_nuclear",
     [DIRECTION_HARD] = "shrunk_hard",
+    [DIRECTION_HELD_OUT_SIGNAL] = "held_out_signal",
+    [DIRECTION_HELD_OUT_ECHO] = "held_out_echo",
+    [DIRECTION_HELD_OUT_ERROR] = "held_out_error",
 };
 
 static json_t *number(double value)

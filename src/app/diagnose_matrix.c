@@ -263,6 +263,26 @@ static void measure_echo(matrix *m)
     }
 }
 
+/* Measured and not estimated, for --held-out. */
+static void measure_held_out(matrix *m)
+{
+    plumb_echo_options options = {.size = sizeof options, .whiten = m->d->options->whiten};
+    double *signals = malloc(3 * (size_t)m->shorter * sizeof *signals);
+    if (signals == NULL) {
+        failure_set(&m->d->failure, EXIT_LIBRARY, "no memory for echoes");
+    } else if (went_well(m, plumb_echo_held_out(m->rows, m->cols, m->d->groups, m->groups, &options,
+                                                &m->f->values[ECHO_GROUP_VARIANCE], signals,
+                                                signals + m->shorter, signals + 2 * m->shorter))) {
+        for (int64_t i = 0; i < m->f->direction_count; i++) {
+            double *to = m->f->directions + i * DIRECTION_VALUES;
+            to[DIRECTION_HELD_OUT_SIGNAL] = signals[i];
+            to[DIRECTION_HELD_OUT_ECHO] = signals[m->shorter + i];
+            to[DIRECTION_HELD_OUT_ERROR] = signals[2 * m->shorter + i];
+        }
+    }
+    free(signals);
+}
+
 void diagnose_matrix(diagnosing *d, const recorded_parameter *p, const float *const *groups,
                      finding *f)
 {
@@ -290,5 +310,8 @@ void diagnose_matrix(diagnosing *d, const recorded_parameter *p, const float *co
     measure_update(&m);
     measure_richardson(&m);
     measure_echo(&m);
+    if (d->options->held_out && d->failure.code == EXIT_OK) {
+        measure_held_out(&m);
+    }
     free(m.directions);
 }

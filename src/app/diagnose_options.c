@@ -59,6 +59,9 @@ static const option entries[] = {
             "Of --echo-method cv; a divisor of the groups."),
     FLAG("whiten", whiten,
          "Echo in the basis in which rows and columns of the noise have equal variance."),
+    FLAG("held-out", held_out,
+         "Measure the echo in every single group of the directions of all others, which stand in "
+         "for the true gradient: in --json, as held_out_*."),
     REAL("population", population, "N", "0", "0: endless", 0, 1e18,
          "Samples of the data set, if steps draw without replacement."),
     REAL("theta", theta, "X", "0.5", NULL, 1e-6, 1e6,

@@ -24,6 +24,7 @@ typedef struct diagnose_options {
     int64_t folds;          /* 0: chosen */
     int64_t most;           /* directions and eigenvalues that are shown; 0: all */
     bool whiten;
+    bool held_out;
     double population;
     double theta;
     int update; /* diagnose_update */

@@ -47,6 +47,7 @@ const finding_entry finding_entries[FINDING_VALUES] = {
     [ECHO_DIRECTIONS_OF] = {"echo.directions", AVERAGE_MEAN, TOTAL_SUM},
     [ECHO_THRESHOLD] = {"echo.threshold", AVERAGE_MEAN, TOTAL_NONE},
     [ECHO_EDGE] = {"echo.edge", AVERAGE_MEAN, TOTAL_NONE},
+    [ECHO_GROUP_VARIANCE] = {"echo.group_variance", AVERAGE_MEAN, TOTAL_NONE},
     [FINDING_REASONS] = {NULL, AVERAGE_BITS, TOTAL_NONE},
 };
 

@@ -54,6 +54,7 @@ typedef enum finding_value {
     ECHO_DIRECTIONS_OF,
     ECHO_THRESHOLD,
     ECHO_EDGE,
+    ECHO_GROUP_VARIANCE, /* of one entry of one group, whitened if that is wanted */
     FINDING_REASONS, /* bits: why something is not available */
     FINDING_VALUES
 } finding_value;
@@ -85,6 +86,9 @@ typedef enum direction_value {
     DIRECTION_OPERATOR,
     DIRECTION_NUCLEAR,
     DIRECTION_HARD,
+    DIRECTION_HELD_OUT_SIGNAL, /* of all groups but one, */
+    DIRECTION_HELD_OUT_ECHO,   /* and what that one has left of it */
+    DIRECTION_HELD_OUT_ERROR,
     DIRECTION_VALUES
 } direction_value;
 
