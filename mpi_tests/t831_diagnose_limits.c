@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "exchange/fault.h"
+#include "linalg/spectrum.h"
 #include "plumb.h"
 #include "support/diagnosed_run.h"
 #include "support/test.h"
@@ -162,6 +163,40 @@ START_TEST(what_cannot_be_measured_is_said_once)
 }
 END_TEST
 
+/* Eigenvalue problems fail so many times. */
+static diagnosed_setup run_with_failures(int failures, diagnosed_outcome *o)
+{
+    diagnosed_setup s = diagnosed_setup_of(PLUMB_DIAGNOSTICS_FULL);
+    spectrum_faults = failures;
+    diagnosed_run_on_all(&s, o);
+    spectrum_faults = 0;
+    return s;
+}
+
+/* No eigenvalues, and no echoes; the rest is there, and the values are those of any run. */
+START_TEST(decompositions_that_fail)
+{
+    diagnosed_outcome o;
+    diagnosed_outcome good;
+    int rank;
+    run_with_failures(0, &good);
+    diagnosed_setup s = run_with_failures(1 << 20, &o);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    test_all(rank != 0 || (s.lines == 1 && strstr(s.log, "numerical") != NULL));
+    test_all(strcmp(o.hash, good.hash) == 0);
+    for (int i = 0; i <= DIAGNOSED_PARAMETERS; i++) {
+        const plumb_diagnosis *found = &o.found[i];
+        bool matrix = i % 2 == 0 || i == DIAGNOSED_PARAMETERS;
+        test_all(isnan(found->eigenvalue) && isnan(found->echo) && found->directions_of == 0);
+        test_all(found->groups.trace == good.found[i].groups.trace);
+        test_all(!matrix || found->update.variance == good.found[i].update.variance);
+        double difference = found->nuclear_scale - good.found[i].nuclear_scale;
+        test_all(!matrix || fabs(difference) < 1e-5 * found->nuclear_scale);
+    }
+    test_all(isnan(o.spectra[0][0][0]) && good.spectra[0][0][0] > 0.0);
+}
+END_TEST
+
 static plumb *made(plumb_diagnostics kind, int rank_with_other_options, float *values)
 {
     int rank;
@@ -246,6 +281,7 @@ int main(int argc, char **argv)
     test_add(suite, "constant", constant_gradients);
     test_add(suite, "zero", zero_gradients);
     test_add(suite, "not available", what_cannot_be_measured_is_said_once);
+    test_add(suite, "decompositions", decompositions_that_fail);
     test_add(suite, "refusals", refusals);
     test_add(suite, "destroyed", destroyed_in_an_open_step);
     test_add(suite, "options", options_that_differ);
