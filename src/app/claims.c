@@ -3,6 +3,8 @@
  * public interface, beside what the source and the theory predict. `plumb claims correction` has a
  * table of estimators; the other topics have verdicts on statements.
  */
+#include "app/claims_covariance.h"
+#include "app/claims_hessian.h"
 #include "app/claims_run.h"
 #include "app/command.h"
 #include "app/options.h"
@@ -16,6 +18,7 @@ typedef struct claims_options {
     int64_t seed;
     int only; /* 0: all, else index into `only_words` */
     int progress;
+    const char *images; /* a folder; NULL: none */
 } claims_options;
 
 static const char *const only_words[] = {"all", "adamw", "curvature", "roots", "shampoo", NULL};
@@ -49,6 +52,14 @@ static const option entries[] = {
      .lowest = 0,
      .highest = 9e15,
      .help = "Key of all random numbers."},
+    {.name = "images",
+     .kind = OPTION_TEXT,
+     .offset = AT(images),
+     .unit = "FOLDER",
+     .initial_note = "drawn data",
+     .help =
+         "Of hessian: measure it on the images of four IDX files, as the mlp reads them, pooled "
+         "to half their sides. Some minutes."},
     {.name = "progress",
      .kind = OPTION_CHOICE,
      .offset = AT(progress),
@@ -192,6 +203,24 @@ static void conclude(const claims_options *o, const claims_run *run, failure *f)
     free(findings);
 }
 
+/* Where the claim is among those of the run; -1: nowhere. */
+static int hessian_of(const claims_run *run)
+{
+    int place = run->count - 1;
+    while (place >= 0 && run->subjects[place] != &claims_hessian) {
+        place--;
+    }
+    return place;
+}
+
+static void read_images(const claims_options *o, claims_images *images, failure *f)
+{
+    if (claims_images_read(o->images, images, f) == EXIT_OK && images->count < PERCEPTRON_IMAGES) {
+        failure_set(f, EXIT_DATA, "%s: %d images needed, %d found", o->images, PERCEPTRON_IMAGES,
+                    (int)images->count);
+    }
+}
+
 static void measure(const ranks *r, const void *options, failure *f)
 {
     const claims_options *o = options;
@@ -204,7 +233,13 @@ static void measure(const ranks *r, const void *options, failure *f)
     while ((rest = next_name(rest, name, sizeof name)) != NULL) {
         select_name(o, name, &run);
     }
-    if (claims_run_measure(&run, f) == EXIT_OK) {
+    claims_images images = {.count = 0};
+    claims_subject on_images = claims_hessian_on(&images);
+    if (o->images != NULL) {
+        read_images(o, &images, f);
+        run.subjects[hessian_of(&run)] = &on_images;
+    }
+    if (ranks_agree(r, f) == EXIT_OK && claims_run_measure(&run, f) == EXIT_OK) {
         if (is_correction(o)) {
             report(o, &run, f);
         } else {
@@ -212,6 +247,7 @@ static void measure(const ranks *r, const void *options, failure *f)
         }
     }
     claims_run_free(&run);
+    claims_images_free(&images);
 }
 
 static int check(const void *options, failure *f)
@@ -219,14 +255,17 @@ static int check(const void *options, failure *f)
     const claims_options *o = options;
     char name[64];
     const char *rest = o->names != NULL ? o->names : "all";
+    claims_run chosen = {.count = 0};
     if (is_correction(o)) {
-        return EXIT_OK;
+        return o->images == NULL
+                   ? EXIT_OK
+                   : failure_set(f, EXIT_USAGE, "--images belongs to plumb claims hessian");
     }
     while ((rest = next_name(rest, name, sizeof name)) != NULL) {
         if (strcmp(name, claims_topics[0].name) == 0) {
             return failure_set(f, EXIT_USAGE, "correction has a table of its own: give it alone");
         }
-        if (!select_name(o, name, NULL)) {
+        if (!select_name(o, name, &chosen)) {
             return failure_set(f, EXIT_USAGE,
                                "no claims about '%s'; there are correction, orthogonal, claim1 to "
                                "claim8, echo, covariance, all",
@@ -235,6 +274,9 @@ static int check(const void *options, failure *f)
     }
     if (o->names != NULL && o->names[0] == '\0') {
         return failure_set(f, EXIT_USAGE, "which claims?");
+    }
+    if (o->images != NULL && hessian_of(&chosen) < 0) {
+        return failure_set(f, EXIT_USAGE, "--images belongs to plumb claims hessian");
     }
     if (o->only != 0) {
         return failure_set(f, EXIT_USAGE, "--only belongs to plumb claims correction");

@@ -8,25 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t widths[] = {PERCEPTRON_INPUTS, PERCEPTRON_HIDDEN, PERCEPTRON_CLASSES};
-
 /* How far class means are apart, in units of a class's spread: one in six is misplaced. */
 static const double separation = 0.45;
 
-static int64_t layer_weights(int layer)
+static int64_t layer_weights(const claims_perceptron *p, int layer)
 {
-    return widths[layer] * widths[layer + 1];
+    return p->widths[layer] * p->widths[layer + 1];
 }
 
 /* Where a layer's weights and biases are in the vector. */
-static int64_t weight_at(int layer)
+static int64_t weight_at(const claims_perceptron *p, int layer)
 {
-    return layer == 0 ? 0 : layer_weights(0) + PERCEPTRON_HIDDEN;
+    return layer == 0 ? 0 : layer_weights(p, 0) + p->widths[1];
 }
 
-static int64_t bias_at(int layer)
+static int64_t bias_at(const claims_perceptron *p, int layer)
 {
-    return weight_at(layer) + layer_weights(layer);
+    return weight_at(p, layer) + layer_weights(p, layer);
 }
 
 static void draw_data(claims_perceptron *p, claims_key key)
@@ -47,30 +45,65 @@ static void draw_data(claims_perceptron *p, claims_key key)
     }
 }
 
-static void draw_weights(claims_perceptron *p, claims_key key)
+static void take_images(claims_perceptron *p, const claims_images *images, claims_key key)
+{
+    int64_t shares = images->count / p->samples;
+    int64_t first = (int64_t)((key.seed + key.unit) % (uint64_t)shares) * p->samples;
+    memcpy(p->inputs, images->values + first * images->inputs,
+           (size_t)(p->samples * images->inputs) * sizeof *p->inputs);
+    memcpy(p->labels, images->labels + first, (size_t)p->samples);
+}
+
+static int draw_weights(claims_perceptron *p, claims_key key)
 {
     for (int layer = 0; layer < PERCEPTRON_LAYERS; layer++) {
-        double z[PERCEPTRON_INPUTS * PERCEPTRON_HIDDEN];
-        key.micro_batch = (uint16_t)(1 + PERCEPTRON_SAMPLES + layer);
-        claims_normals(key, layer_weights(layer), z);
-        for (int64_t i = 0; i < layer_weights(layer); i++) {
-            p->network.layers[layer].weight[i] =
-                (float)(z[i] * sqrt((layer == 0 ? 2.0 : 1.0) / (double)widths[layer]));
+        double *z = malloc((size_t)layer_weights(p, layer) * sizeof *z);
+        if (z == NULL) {
+            return 1;
         }
+        key.micro_batch = (uint16_t)(1 + p->samples + layer);
+        claims_normals(key, (int)layer_weights(p, layer), z);
+        for (int64_t i = 0; i < layer_weights(p, layer); i++) {
+            p->network.layers[layer].weight[i] =
+                (float)(z[i] * sqrt((layer == 0 ? 2.0 : 1.0) / (double)p->widths[layer]));
+        }
+        free(z);
     }
+    return 0;
+}
+
+static int allocate(claims_perceptron *p)
+{
+    size_t length = (size_t)p->length, samples = (size_t)p->samples;
+    if (mlp_network_create(&p->network, PERCEPTRON_LAYERS, p->widths, p->samples) != 0) {
+        return 1;
+    }
+    p->ones = malloc(length * sizeof *p->ones);
+    p->product = malloc(length * sizeof *p->product);
+    p->weights = malloc(samples * sizeof *p->weights);
+    p->inputs = malloc(samples * (size_t)p->widths[0] * sizeof *p->inputs);
+    p->labels = malloc(samples);
+    return p->ones == NULL || p->product == NULL || p->weights == NULL || p->inputs == NULL ||
+           p->labels == NULL || mlp_tangent_create(&p->tangent, &p->network, p->samples) != 0;
 }
 
 int claims_perceptron_create(claims_perceptron *p, claims_key key)
 {
+    return claims_perceptron_create_on(p, NULL, key);
+}
+
+int claims_perceptron_create_on(claims_perceptron *p, const claims_images *images, claims_key key)
+{
     memset(p, 0, sizeof *p);
-    if (mlp_network_create(&p->network, PERCEPTRON_LAYERS, widths, PERCEPTRON_SAMPLES) != 0) {
+    p->widths[0] = images != NULL ? images->inputs : PERCEPTRON_INPUTS;
+    p->widths[1] = images != NULL ? PERCEPTRON_IMAGES_HIDDEN : PERCEPTRON_HIDDEN;
+    p->widths[2] = images != NULL ? images->classes : PERCEPTRON_CLASSES;
+    p->samples = images != NULL ? PERCEPTRON_IMAGES : PERCEPTRON_SAMPLES;
+    p->length = (int)(bias_at(p, 1) + p->widths[2]);
+    if (allocate(p) != 0) {
         return 1;
     }
-    p->ones = malloc(PERCEPTRON_LENGTH * sizeof *p->ones);
-    if (p->ones == NULL || mlp_tangent_create(&p->tangent, &p->network, PERCEPTRON_SAMPLES) != 0) {
-        return 1;
-    }
-    for (int i = 0; i < PERCEPTRON_LENGTH; i++) {
+    for (int i = 0; i < p->length; i++) {
         p->ones[i] = 1.0f;
     }
     for (int layer = 0; layer < PERCEPTRON_LAYERS; layer++) {
@@ -78,9 +111,12 @@ int claims_perceptron_create(claims_perceptron *p, claims_key key)
         p->plain[layer].weight = p->ones;
         p->plain[layer].bias = p->ones;
     }
-    draw_data(p, key);
-    draw_weights(p, key);
-    return 0;
+    if (images != NULL) {
+        take_images(p, images, key);
+    } else {
+        draw_data(p, key);
+    }
+    return draw_weights(p, key);
 }
 
 void claims_perceptron_destroy(claims_perceptron *p)
@@ -90,17 +126,21 @@ void claims_perceptron_destroy(claims_perceptron *p)
     }
     mlp_tangent_free(&p->tangent);
     free(p->ones);
-    p->ones = NULL;
+    free(p->product);
+    free(p->weights);
+    free(p->inputs);
+    free(p->labels);
+    memset(p, 0, sizeof *p);
 }
 
 void claims_perceptron_move(claims_perceptron *p, const float *change)
 {
     for (int layer = 0; layer < PERCEPTRON_LAYERS; layer++) {
-        for (int64_t i = 0; i < layer_weights(layer); i++) {
-            p->network.layers[layer].weight[i] += change[weight_at(layer) + i];
+        for (int64_t i = 0; i < layer_weights(p, layer); i++) {
+            p->network.layers[layer].weight[i] += change[weight_at(p, layer) + i];
         }
-        for (int64_t i = 0; i < widths[layer + 1]; i++) {
-            p->network.layers[layer].bias[i] += change[bias_at(layer) + i];
+        for (int64_t i = 0; i < p->widths[layer + 1]; i++) {
+            p->network.layers[layer].bias[i] += change[bias_at(p, layer) + i];
         }
     }
 }
@@ -110,8 +150,8 @@ static void forward(claims_perceptron *p, int count, const int *samples)
 {
     for (int s = 0; s < count; s++) {
         int from = samples != NULL ? samples[s] : s;
-        memcpy(p->network.layers[0].input + s * PERCEPTRON_INPUTS,
-               p->inputs + from * PERCEPTRON_INPUTS, PERCEPTRON_INPUTS * sizeof *p->inputs);
+        memcpy(p->network.layers[0].input + s * p->widths[0], p->inputs + from * p->widths[0],
+               (size_t)p->widths[0] * sizeof *p->inputs);
         p->network.labels[s] = p->labels[from];
     }
     mlp_network_forward(&p->network, count);
@@ -124,8 +164,8 @@ double claims_perceptron_gradient(claims_perceptron *p, int count, const int *sa
     forward(p, count, samples);
     double loss = mlp_network_loss(&p->network, count, &correct) / count;
     for (int layer = PERCEPTRON_LAYERS - 1; layer >= 0; layer--) {
-        mlp_network_weight_gradient(&p->network, layer, count, gradient + weight_at(layer));
-        mlp_network_bias_gradient(&p->network, layer, count, gradient + bias_at(layer));
+        mlp_network_weight_gradient(&p->network, layer, count, gradient + weight_at(p, layer));
+        mlp_network_bias_gradient(&p->network, layer, count, gradient + bias_at(p, layer));
         if (layer > 0) {
             mlp_network_descend(&p->network, layer, count);
         }
@@ -136,11 +176,11 @@ double claims_perceptron_gradient(claims_perceptron *p, int count, const int *sa
 static void set_direction(claims_perceptron *p, const double *x)
 {
     for (int layer = 0; layer < PERCEPTRON_LAYERS; layer++) {
-        for (int64_t i = 0; i < layer_weights(layer); i++) {
-            p->tangent.layers[layer].weight[i] = (float)x[weight_at(layer) + i];
+        for (int64_t i = 0; i < layer_weights(p, layer); i++) {
+            p->tangent.layers[layer].weight[i] = (float)x[weight_at(p, layer) + i];
         }
-        for (int64_t i = 0; i < widths[layer + 1]; i++) {
-            p->tangent.layers[layer].bias[i] = (float)x[bias_at(layer) + i];
+        for (int64_t i = 0; i < p->widths[layer + 1]; i++) {
+            p->tangent.layers[layer].bias[i] = (float)x[bias_at(p, layer) + i];
         }
     }
 }
@@ -148,25 +188,24 @@ static void set_direction(claims_perceptron *p, const double *x)
 void claims_perceptron_hessian(claims_perceptron *p, const double *x, double *y)
 {
     int64_t correct;
-    float product[PERCEPTRON_LENGTH];
     set_direction(p, x);
-    forward(p, PERCEPTRON_SAMPLES, NULL);
-    mlp_tangent_forward(&p->tangent, &p->network, PERCEPTRON_SAMPLES);
-    mlp_network_loss(&p->network, PERCEPTRON_SAMPLES, &correct);
+    forward(p, p->samples, NULL);
+    mlp_tangent_forward(&p->tangent, &p->network, p->samples);
+    mlp_network_loss(&p->network, p->samples, &correct);
     for (int layer = PERCEPTRON_LAYERS - 1; layer >= 0; layer--) {
         /* Its products are the direction's elements times those of H x: with ones, H x. */
         mlp_tangent plain = p->tangent;
         plain.layers = p->plain;
-        mlp_tangent_weight_product(&plain, &p->network, layer, PERCEPTRON_SAMPLES,
-                                   product + weight_at(layer));
-        mlp_tangent_bias_product(&plain, layer, PERCEPTRON_SAMPLES, product + bias_at(layer));
+        mlp_tangent_weight_product(&plain, &p->network, layer, p->samples,
+                                   p->product + weight_at(p, layer));
+        mlp_tangent_bias_product(&plain, layer, p->samples, p->product + bias_at(p, layer));
         if (layer > 0) {
-            mlp_tangent_descend(&p->tangent, &p->network, layer, PERCEPTRON_SAMPLES);
-            mlp_network_descend(&p->network, layer, PERCEPTRON_SAMPLES);
+            mlp_tangent_descend(&p->tangent, &p->network, layer, p->samples);
+            mlp_network_descend(&p->network, layer, p->samples);
         }
     }
-    for (int i = 0; i < PERCEPTRON_LENGTH; i++) {
-        y[i] = (double)product[i];
+    for (int i = 0; i < p->length; i++) {
+        y[i] = (double)p->product[i];
     }
 }
 
@@ -174,12 +213,12 @@ void claims_perceptron_hessian(claims_perceptron *p, const double *x, double *y)
 static void find_squares(claims_perceptron *p)
 {
     int64_t correct;
-    memset(p->network.squares, 0, PERCEPTRON_SAMPLES * sizeof *p->network.squares);
-    mlp_network_loss(&p->network, PERCEPTRON_SAMPLES, &correct);
+    memset(p->network.squares, 0, (size_t)p->samples * sizeof *p->network.squares);
+    mlp_network_loss(&p->network, p->samples, &correct);
     for (int layer = PERCEPTRON_LAYERS - 1; layer >= 0; layer--) {
-        mlp_network_add_squares(&p->network, layer, PERCEPTRON_SAMPLES);
+        mlp_network_add_squares(&p->network, layer, p->samples);
         if (layer > 0) {
-            mlp_network_descend(&p->network, layer, PERCEPTRON_SAMPLES);
+            mlp_network_descend(&p->network, layer, p->samples);
         }
     }
 }
@@ -187,19 +226,19 @@ static void find_squares(claims_perceptron *p)
 double claims_perceptron_squares(claims_perceptron *p)
 {
     double sum = 0.0;
-    forward(p, PERCEPTRON_SAMPLES, NULL);
+    forward(p, p->samples, NULL);
     find_squares(p);
-    for (int s = 0; s < PERCEPTRON_SAMPLES; s++) {
-        sum += p->network.squares[s] / PERCEPTRON_SAMPLES;
+    for (int s = 0; s < p->samples; s++) {
+        sum += p->network.squares[s] / p->samples;
     }
     return sum;
 }
 
 /* Probability of a class, from a sample's logits. */
-static double probability(const float *logits, int label)
+static double probability(int64_t classes, const float *logits, int label)
 {
     double sum = 0.0;
-    for (int c = 0; c < PERCEPTRON_CLASSES; c++) {
+    for (int64_t c = 0; c < classes; c++) {
         sum += exp((double)logits[c] - (double)logits[label]);
     }
     return 1.0 / sum;
@@ -208,16 +247,15 @@ static double probability(const float *logits, int label)
 double claims_perceptron_fisher(claims_perceptron *p)
 {
     double sum = 0.0;
-    for (int label = 0; label < PERCEPTRON_CLASSES; label++) {
-        double weights[PERCEPTRON_SAMPLES];
-        forward(p, PERCEPTRON_SAMPLES, NULL);
-        for (int s = 0; s < PERCEPTRON_SAMPLES; s++) {
-            weights[s] = probability(p->network.delta + s * PERCEPTRON_CLASSES, label);
+    for (int label = 0; label < p->widths[2]; label++) {
+        forward(p, p->samples, NULL);
+        for (int s = 0; s < p->samples; s++) {
+            p->weights[s] = probability(p->widths[2], p->network.delta + s * p->widths[2], label);
             p->network.labels[s] = (uint8_t)label;
         }
         find_squares(p);
-        for (int s = 0; s < PERCEPTRON_SAMPLES; s++) {
-            sum += weights[s] * p->network.squares[s] / PERCEPTRON_SAMPLES;
+        for (int s = 0; s < p->samples; s++) {
+            sum += p->weights[s] * p->network.squares[s] / p->samples;
         }
     }
     return sum;
