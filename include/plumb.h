@@ -1107,7 +1107,9 @@ plumb_status plumb_echo_polar(int64_t rows, int64_t cols, int64_t count, const f
  * <u, u_hat> <v, v_hat> with the nearest direction of the group, so that two noises of d directions
  * meet by some parts in d; errors[most]: standard errors. To be held against plumb_echo_value at
  * that variance. Of `options` most, whiten and folds count (a fold of several groups counts as one
- * group). Any result may be NULL. Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL.
+ * group); whiten 2: by the inverse roots of the noise's whole covariances of rows and of columns,
+ * which takes many more groups than the longer side over the shorter one. Any result may be NULL.
+ * Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL.
  */
 plumb_status plumb_echo_held_out(int64_t rows, int64_t cols, int64_t count,
                                  const float *const *groups, const plumb_echo_options *options,

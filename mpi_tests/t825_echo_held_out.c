@@ -141,6 +141,68 @@ START_TEST(test_law)
 }
 END_TEST
 
+/* group = (I + stretch a a') group (I + stretch b b'), with unit vectors a and b. */
+static void correlate(const spiked *s, double stretch, uint64_t *state)
+{
+    double *a = spiked_doubles(s->rows), *b = spiked_doubles(s->cols);
+    spiked_frame(1, s->rows, state, a);
+    spiked_frame(1, s->cols, state, b);
+    for (int k = 0; k < s->count; k++) {
+        for (int row = 0; row < s->rows; row++) {
+            float *own = s->groups[k] + row * s->cols;
+            double along = 0.0;
+            for (int col = 0; col < s->cols; col++) {
+                along += (double)own[col] * b[col];
+            }
+            for (int col = 0; col < s->cols; col++) {
+                own[col] += (float)(stretch * along * b[col]);
+            }
+        }
+        for (int col = 0; col < s->cols; col++) {
+            double along = 0.0;
+            for (int row = 0; row < s->rows; row++) {
+                along += (double)s->groups[k][row * s->cols + col] * a[row];
+            }
+            for (int row = 0; row < s->rows; row++) {
+                s->groups[k][row * s->cols + col] += (float)(stretch * along * a[row]);
+            }
+        }
+    }
+    free(a);
+    free(b);
+}
+
+static double correlated_misfit(int whiten)
+{
+    static const double values[4] = {80.0, 40.0, 20.0, 10.0};
+    uint64_t state = 61;
+    spiked s = spiked_create(60, 90, 4, values, SPIKED_MOST_GROUPS, 0.0, &state);
+    plumb_echo_options options = options_of(PLUMB_ECHO_CROSS_VALIDATED);
+    held_out h;
+    double largest = 0.0;
+    options.whiten = whiten;
+    spiked_draw(&s, 1.0, &state);
+    correlate(&s, 6.0, &state);
+    ck_assert_int_eq(ask_held_out(&s, &options, &h), PLUMB_OK);
+    check_no_memory_held();
+    for (int j = 0; j < 4; j++) {
+        plumb_echo law = {.size = sizeof law};
+        plumb_echo_law(60, 90, h.variance, h.signals[j], &law);
+        largest = fmax(largest, fabs(h.echoes[j] - law.echo));
+    }
+    spiked_free(&s);
+    return largest;
+}
+
+/* Scales do not undo correlations; covariances do. */
+START_TEST(test_covariance)
+{
+    double scaled = correlated_misfit(1), whitened = correlated_misfit(2);
+    ck_assert_msg(scaled > 0.1, "%g", scaled);
+    ck_assert_msg(whitened < 0.06, "%g", whitened);
+}
+END_TEST
+
 /* Four groups in two folds are the two means. */
 START_TEST(test_folds)
 {
@@ -181,7 +243,7 @@ START_TEST(test_wrong_input)
         options.size -= wrong == 0;
         options.folds = wrong == 1 ? 3 : 0;
         options.most = wrong == 2 ? 7 : 0;
-        options.whiten = wrong == 3 ? 2 : 0;
+        options.whiten = wrong == 3 ? 3 : 0;
         ck_assert_int_eq(ask_held_out(&s, &options, &h), PLUMB_ERROR_ARGUMENT);
     }
     ck_assert_int_eq(plumb_echo_held_out(6, 8, 4, groups, NULL, NULL, NULL, NULL, NULL), PLUMB_OK);
@@ -203,7 +265,7 @@ START_TEST(test_extremes)
             s.groups[k][e] = (float)s.signal[e];
         }
     }
-    for (int whiten = 0; whiten < 2; whiten++) {
+    for (int whiten = 0; whiten < 3; whiten++) {
         plumb_echo_options options = options_of(PLUMB_ECHO_CROSS_VALIDATED);
         options.whiten = whiten;
         ck_assert_int_eq(ask_held_out(&s, &options, &h), PLUMB_OK);
@@ -225,6 +287,7 @@ int main(void)
     Suite *suite = suite_create("echo, held out");
     test_add(suite, "reference", test_reference);
     test_add(suite, "law", test_law);
+    test_add(suite, "covariance", test_covariance);
     test_add(suite, "folds", test_folds);
     test_add(suite, "wrong input", test_wrong_input);
     test_add(suite, "extremes", test_extremes);

@@ -266,7 +266,9 @@ static void measure_echo(matrix *m)
 /* Measured and not estimated, for --held-out. */
 static void measure_held_out(matrix *m)
 {
-    plumb_echo_options options = {.size = sizeof options, .whiten = m->d->options->whiten};
+    const diagnose_options *o = m->d->options;
+    plumb_echo_options options = {.size = sizeof options,
+                                  .whiten = o->whiten_covariance ? 2 : o->whiten};
     double *signals = malloc(3 * (size_t)m->shorter * sizeof *signals);
     if (signals == NULL) {
         failure_set(&m->d->failure, EXIT_LIBRARY, "no memory for echoes");

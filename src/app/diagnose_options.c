@@ -62,6 +62,9 @@ static const option entries[] = {
     FLAG("held-out", held_out,
          "Measure the echo in every single group of the directions of all others, which stand in "
          "for the true gradient: in --json, as held_out_*."),
+    FLAG("whiten-covariance", whiten_covariance,
+         "Of --held-out: in the basis in which the noise's rows are uncorrelated too, and its "
+         "columns. Takes many groups."),
     REAL("population", population, "N", "0", "0: endless", 0, 1e18,
          "Samples of the data set, if steps draw without replacement."),
     REAL("theta", theta, "X", "0.5", NULL, 1e-6, 1e6,
@@ -122,6 +125,9 @@ int diagnose_options_parse(diagnose_options *o, int argc, char **argv, bool *hel
     }
     if (o->last_step > 0 && o->last_step < o->first_step) {
         return failure_set(f, EXIT_USAGE, "--last-step is before --first-step");
+    }
+    if (o->whiten_covariance && !o->held_out) {
+        return failure_set(f, EXIT_USAGE, "--whiten-covariance needs --held-out");
     }
     if (o->groups == 1) {
         return failure_set(f, EXIT_USAGE, "--groups 1 has no spread: at least 2");

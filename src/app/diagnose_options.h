@@ -25,6 +25,7 @@ typedef struct diagnose_options {
     int64_t most;           /* directions and eigenvalues that are shown; 0: all */
     bool whiten;
     bool held_out;
+    bool whiten_covariance;
     double population;
     double theta;
     int update; /* diagnose_update */

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "diagnose/covariance_whitening.h"
 #include "diagnose/echo_groups.h"
 #include "diagnose/echo_law.h"
 #include "diagnose/whitening.h"
@@ -19,6 +20,7 @@
 
 typedef struct held_out {
     echo_groups groups;
+    covariance_whitening covariance;
     gram_svd svd;
     double *mean, *fold, *rest;      /* side x length */
     double *left, *own_left;         /* side x side: directions of the rest, and of the fold */
@@ -31,6 +33,7 @@ typedef struct held_out {
 static void held_out_free(held_out *h)
 {
     whitening_free(&h->groups.whitening);
+    covariance_whitening_free(&h->covariance);
     gram_svd_free(&h->svd);
     double **all[] = {&h->mean,      &h->fold,  &h->rest,   &h->left,   &h->own_left, &h->right,
                       &h->own_right, &h->lefts, &h->rights, &h->values, &h->sums,     &h->squares};
@@ -77,6 +80,7 @@ static plumb_status hold_out(held_out *h, int64_t fold)
     int64_t elements = h->groups.side * h->groups.length;
     double others = (double)(h->groups.folds - 1);
     echo_groups_fold(&h->groups, fold, h->fold);
+    covariance_whitening_apply(&h->groups, &h->covariance, h->fold);
     h->deviations += echo_groups_distance(&h->groups, h->fold, h->mean);
     for (int64_t i = 0; i < elements; i++) {
         h->rest[i] = h->mean[i] + (h->mean[i] - h->fold[i]) / others;
@@ -100,14 +104,16 @@ static plumb_status prepare(held_out *h, const plumb_echo_options *o)
     REQUIRE(o->folds >= 0 && (o->folds == 0 || h->groups.count % o->folds == 0),
             PLUMB_ERROR_ARGUMENT, "folds is %d: it must be 0 or a divisor of the %lld groups",
             o->folds, (long long)h->groups.count);
-    REQUIRE(o->most >= 0 && o->most <= h->groups.side && (o->whiten == 0 || o->whiten == 1),
-            PLUMB_ERROR_ARGUMENT, "most is %lld and whiten %d: they must be 0 to %lld, and 0 or 1",
+    REQUIRE(o->most >= 0 && o->most <= h->groups.side && o->whiten >= 0 && o->whiten <= 2,
+            PLUMB_ERROR_ARGUMENT, "most is %lld and whiten %d: they must be 0 to %lld, and 0 to 2",
             (long long)o->most, o->whiten, (long long)h->groups.side);
     h->groups.folds = o->folds > 0 ? o->folds : h->groups.count;
     REQUIRE(h->groups.folds >= 2, PLUMB_ERROR_ARGUMENT,
             "one fold leaves no others that could stand in for the true gradient");
     if (o->whiten == 1) {
         PROPAGATE(whitening_create(&h->groups, &h->groups.whitening));
+    } else if (o->whiten == 2) {
+        PROPAGATE(covariance_whitening_create(&h->groups, &h->covariance));
     }
     return held_out_allocate(h);
 }
@@ -116,6 +122,7 @@ static plumb_status measure(held_out *h)
 {
     plumb_status status = PLUMB_OK;
     echo_groups_mean(&h->groups, h->mean);
+    covariance_whitening_apply(&h->groups, &h->covariance, h->mean);
     for (int64_t fold = 0; fold < h->groups.folds && status == PLUMB_OK; fold++) {
         status = hold_out(h, fold);
     }
