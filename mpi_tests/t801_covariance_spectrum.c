@@ -82,6 +82,17 @@ static double vector_error(const double *covariance, const double *coefficients,
     return error / (value * value) + (norm - 1.0) * (norm - 1.0);
 }
 
+/* Of either sign of a vector the one with its largest coefficient positive. */
+static bool largest_is_positive(const double *coefficients)
+{
+    double largest = 0.0, most = 0.0;
+    for (int k = 0; k < COUNT; k++) {
+        largest = fmax(largest, fabs(coefficients[k]));
+        most = fmax(most, coefficients[k]);
+    }
+    return most > 0.0 && most == largest;
+}
+
 static void compare_with_covariance(const double *samples)
 {
     double gram[COUNT * COUNT], covariance[DIMENSIONS * DIMENSIONS];
@@ -101,6 +112,7 @@ static void compare_with_covariance(const double *samples)
         double expected = values[DIMENSIONS - 1 - j];
         ck_assert(fabs(found[j] - expected) <= 1e-12 * values[DIMENSIONS - 1]);
         ck_assert(vector_error(covariance, coefficients + j * COUNT, found[j]) < 1e-16);
+        ck_assert(largest_is_positive(coefficients + j * COUNT));
         trace += found[j];
     }
     ck_assert(fabs(trace - noise.trace) <= 1e-12 * trace);
@@ -121,6 +133,19 @@ START_TEST(eigenvalues_are_the_covariances)
     static const double unequal[COUNT] = {1, 5, 2, 3, 1, 1, 4, 2, 8};
     compare_with_covariance(NULL);
     compare_with_covariance(unequal);
+}
+END_TEST
+
+START_TEST(no_more_than_wanted)
+{
+    double gram[COUNT * COUNT], found[3], reduced[3], coefficients[3 * COUNT];
+    fill_small(1.0);
+    fill_gram(COUNT, DIMENSIONS, gram);
+    found[2] = reduced[2] = coefficients[2 * COUNT] = -7.0;
+    ck_assert_int_eq(plumb_covariance_spectrum(COUNT, NULL, gram, 2, found, reduced, coefficients),
+                     PLUMB_OK);
+    ck_assert(found[1] > 0.0 && reduced[1] > 0.0 && coefficients[2 * COUNT - 1] != 0.0);
+    ck_assert(found[2] == -7.0 && reduced[2] == -7.0 && coefficients[2 * COUNT] == -7.0);
 }
 END_TEST
 
@@ -223,6 +248,7 @@ int main(void)
 {
     Suite *suite = suite_create("covariance spectrum");
     test_add(suite, "eigenvalues are the covariance's", eigenvalues_are_the_covariances);
+    test_add(suite, "no more than wanted", no_more_than_wanted);
     test_add(suite, "size is of no importance", size_is_of_no_importance);
     test_add(suite, "noise reduction finds a spike", noise_reduction_finds_a_spike);
     test_add(suite, "nothing is invented", nothing_is_invented);
