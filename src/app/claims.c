@@ -59,7 +59,7 @@ static const option entries[] = {
      .initial_note = "drawn data",
      .help =
          "Of hessian: measure it on the images of four IDX files, as the mlp reads them, pooled "
-         "to half their sides. Some minutes."},
+         "to half their sides."},
     {.name = "progress",
      .kind = OPTION_CHOICE,
      .offset = AT(progress),

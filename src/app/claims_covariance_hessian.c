@@ -1,8 +1,8 @@
 /*
  * The covariance of gradients beside the Hessian, on a small perceptron while it is trained, on
- * drawn data or on images: their traces, largest eigenvalues and leading directions. The post's last sections are empty; the
- * papers that it names say that the two are alike (Jastrzebski et al. 2017, arXiv 1711.04623;
- * Thomas et al. 2019, arXiv 1906.07774).
+ * drawn data or on images: their traces, largest eigenvalues and leading directions. The post's
+ * last sections are empty; the papers that it names say that the two are alike (Jastrzebski et al.
+ * 2017, arXiv 1711.04623; Thomas et al. 2019, arXiv 1906.07774).
  *
  * Of a piecewise linear network with softmax cross entropy, the Hessian and the Fisher matrix F
  * (labels drawn from the model) have equal diagonals: their difference is the network's second
