@@ -129,6 +129,58 @@ START_TEST(no_window)
 }
 END_TEST
 
+/* The hash after two steps of an AdamW vector and, behind it, a Muon matrix. */
+static void mixed_hash(int64_t bucket_elements, char hash[33])
+{
+    enum { VECTOR = 100, SIDE = 64, MATRIX = SIDE * SIDE, TOTAL = 8 };
+    static float values[2][MATRIX], gradient[MATRIX];
+    const int64_t counts[2] = {VECTOR, MATRIX};
+    plumb_options options;
+    plumb_options_init(&options, sizeof options);
+    options.bucket_elements = bucket_elements;
+    plumb *p = NULL;
+    test_all(plumb_create(MPI_COMM_WORLD, &options, &p) == PLUMB_OK);
+    bool good = true;
+    for (int i = 0; i < 2; i++) {
+        plumb_parameter_options one;
+        plumb_parameter_options_init(&one, sizeof one,
+                                     i == 0 ? PLUMB_OPTIMIZER_ADAMW : PLUMB_OPTIMIZER_MUON);
+        int id;
+        memset(values[i], 0, sizeof values[i]);
+        good =
+            good && plumb_add_parameter(p, i == 0 ? "vector" : "matrix", i == 0 ? 1 : SIDE,
+                                        i == 0 ? VECTOR : SIDE, values[i], &one, &id) == PLUMB_OK;
+    }
+    for (int step = 0; step < 2; step++) {
+        int64_t first, count;
+        good = good && plumb_begin_step(p, TOTAL) == PLUMB_OK;
+        good = good && plumb_share(p, TOTAL, &first, &count) == PLUMB_OK;
+        for (int64_t k = first; good && k < first + count; k++) {
+            for (int i = 0; i < 2; i++) {
+                for (int64_t e = 0; e < counts[i]; e++) {
+                    gradient[e] = test_value((uint64_t)(100 * step + k), (uint64_t)i, (uint64_t)e);
+                }
+                good = good && plumb_accumulate(p, i, k, gradient) == PLUMB_OK;
+            }
+        }
+        good = good && plumb_end_step(p, 0.1, NULL) == PLUMB_OK;
+    }
+    good = good && plumb_parameters_hash(p, hash) == PLUMB_OK;
+    plumb_destroy(&p);
+    test_all(good);
+}
+
+/* New values of the one take the place of its sum, those of the other do not: in one bucket and in
+ * two the same values. */
+START_TEST(mixed_bucket)
+{
+    char together[33] = "", apart[33] = "-";
+    mixed_hash(0, together);
+    mixed_hash(4096, apart);
+    test_all(strcmp(together, apart) == 0);
+}
+END_TEST
+
 /* Nothing goes from host to host on one; on two as much as both legs of one payload. */
 START_TEST(bytes_between_hosts)
 {
@@ -255,6 +307,7 @@ int main(int argc, char **argv)
     test_add(suite, "memory grows", memory_grows);
     test_add(suite, "no window", no_window);
     test_add(suite, "bytes between hosts", bytes_between_hosts);
+    test_add(suite, "mixed bucket", mixed_bucket);
     test_add(suite, "many handles", many_handles);
     return test_run_mpi(suite, &argc, &argv);
 }

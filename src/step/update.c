@@ -114,6 +114,8 @@ static plumb_status update_whole(plumb *p, slice *s, double learning_rate)
     optimizer_input input = update_input(p, s, learning_rate, gradient);
     bool in_place = input.new_values == gradient;
     if (in_place) {
+        REQUIRE(s->count <= SLICES_STRETCH, PLUMB_ERROR_INTERNAL, "%lld values in place",
+                (long long)s->count);
         input.new_values = p->stretch;
     }
     if (status == PLUMB_OK) {
