@@ -104,6 +104,9 @@ START_TEST(condition_numbers)
 {
     check_condition(1.0, 1.0, 1e-6);
     check_condition(1e2, 1.0, 1e-6);
+    for (double condition = 5.0; condition < 2e4; condition *= 2.2) { /* all numbers of poles */
+        check_condition(condition, 1.0, 1e-6);
+    }
     check_condition(1e4, 1e30, 1e-6);
     check_condition(3e5, 1e-25, 1e-6);
     check_condition(1e6, 1.0, 2e-6);

@@ -133,6 +133,25 @@ START_TEST(fewest_poles)
 }
 END_TEST
 
+/* Newton's: as many alternations as a function of even degree can have, and the pole at 0. */
+START_TEST(newton)
+{
+    static const double lowest[] = {1e-5, 1.7e-4, 3e-2, 0.4, 0.96};
+    for (size_t i = 0; i < sizeof lowest / sizeof *lowest; i++) {
+        for (int steps = 1; steps <= 2; steps++) {
+            partial_fractions f;
+            double largest;
+            ck_assert_int_eq(partial_fractions_newton(lowest[i], steps, &f), PLUMB_OK);
+            ck_assert_int_eq(f.poles, steps);
+            ck_assert(f.shifts[0] == 0.0);
+            ck_assert_msg(alternations(&f, lowest[i], &largest) == 2 * steps + 1, "%g, %d steps",
+                          lowest[i], steps);
+            compare(largest, f.error, 1e-6);
+        }
+    }
+}
+END_TEST
+
 START_TEST(same_bits_again)
 {
     partial_fractions first, again;
@@ -157,6 +176,12 @@ START_TEST(wrong_arguments)
     ck_assert_int_eq(partial_fractions_zolotarev(0.1, 0, &f), PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(partial_fractions_zolotarev(0.1, PARTIAL_FRACTIONS_MOST + 1, &f),
                      PLUMB_ERROR_ARGUMENT);
+    static const double bad_for_newton[] = {0.0, 1.0, -0.5, NAN};
+    for (size_t i = 0; i < sizeof bad_for_newton / sizeof *bad_for_newton; i++) {
+        ck_assert_int_eq(partial_fractions_newton(bad_for_newton[i], 1, &f), PLUMB_ERROR_ARGUMENT);
+    }
+    ck_assert_int_eq(partial_fractions_newton(0.1, 0, &f), PLUMB_ERROR_ARGUMENT);
+    ck_assert_int_eq(partial_fractions_newton(0.1, 3, &f), PLUMB_ERROR_ARGUMENT);
 }
 END_TEST
 
@@ -168,6 +193,7 @@ int main(void)
     tcase_add_test(tcase, table);
     tcase_add_test(tcase, equioscillation);
     tcase_add_test(tcase, fewest_poles);
+    tcase_add_test(tcase, newton);
     tcase_add_test(tcase, same_bits_again);
     tcase_add_test(tcase, wrong_arguments);
     suite_add_tcase(suite, tcase);

@@ -116,3 +116,29 @@ plumb_status partial_fractions_zolotarev_within(double lowest, double error, par
     }
     return PLUMB_OK;
 }
+
+/*
+ * g1 = (y + l/y) / (1 + l) takes [l, 1] to [l1, 1], l1 = 2 sqrt(l) / (1 + l); and with
+ * 1/g1 = (1 + l) y / (y^2 + l), g2 = (g1 + l1/g1) / (1 + l1) is a sum of fractions too. After either
+ * the values lie in [l', 1], and 2 / (1 + l') times them about 1.
+ */
+plumb_status partial_fractions_newton(double lowest, int steps, partial_fractions *f)
+{
+    REQUIRE(lowest > 0.0 && lowest < 1.0, PLUMB_ERROR_ARGUMENT,
+            "the lowest value is %g: it must be in (0, 1)", lowest);
+    REQUIRE(steps == 1 || steps == 2, PLUMB_ERROR_ARGUMENT, "%d steps: there may be 1 or 2", steps);
+    double first = 2.0 * sqrt(lowest) / (1.0 + lowest);
+    double second = 2.0 * sqrt(first) / (1.0 + first);
+    double left = steps == 1 ? first : second;
+    double scale = 2.0 / (1.0 + left);
+    scale = steps == 1 ? scale : scale / (1.0 + first);
+    *f = (partial_fractions){.poles = steps,
+                             .constant = scale / (1.0 + lowest),
+                             .weights = {scale * lowest / (1.0 + lowest)},
+                             .error = (1.0 - left) / (1.0 + left)};
+    if (steps == 2) {
+        f->weights[1] = scale * first * (1.0 + lowest);
+        f->shifts[1] = lowest;
+    }
+    return PLUMB_OK;
+}

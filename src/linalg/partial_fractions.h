@@ -14,7 +14,7 @@ typedef struct partial_fractions {
     int poles;
     double constant;                        /* c */
     double weights[PARTIAL_FRACTIONS_MOST]; /* a_j, all positive */
-    double shifts[PARTIAL_FRACTIONS_MOST];  /* d_j, all positive, ascending */
+    double shifts[PARTIAL_FRACTIONS_MOST];  /* d_j, all positive (Newton: 0 first), ascending */
     double error;                           /* largest relative error on [lowest, 1] */
 } partial_fractions;
 
@@ -28,6 +28,14 @@ plumb_status partial_fractions_zolotarev(double lowest, int poles, partial_fract
 
 /* The fewest poles, up to the most, whose error is at most `error`; else the most. */
 plumb_status partial_fractions_zolotarev_within(double lowest, double error, partial_fractions *f);
+
+/*
+ * The same interval by `steps` (1 or 2) of Newton's iteration for the sign, y -> (y + l/y) c, scaled
+ * for the l that the steps before leave (Byers and Xu, SIAM J. Matrix Anal. Appl. 30, 2008). They
+ * are Zolotarev's functions of even degree: two steps are worth a little less than two poles of the
+ * others, but the first pole is at 0 whatever `lowest` is. lowest in (0, 1). Errors: ARGUMENT.
+ */
+plumb_status partial_fractions_newton(double lowest, int steps, partial_fractions *f);
 
 /* x^(-1/root), root 1, 2 or 4, on [lowest, 1], lowest in [1e-10, 1). ARGUMENT, NUMERICAL. */
 plumb_status partial_fractions_root(int root, double lowest, int poles, partial_fractions *f);

@@ -28,11 +28,12 @@
 /* How far the estimate of the largest eigenvalue may lie below it. */
 static const double MARGIN = 1.08;
 
-/* The first stage's interval, the margin taken off, and its poles; the second's, beyond the band of
- * the first, which is 1 - 0.521 .. 1 + 0.521. */
+/* The first stage's interval, the margin taken off, and its poles where the condition asks for all
+ * of them; what the second's interval leaves to rounding beyond the band of the first, and its
+ * error. */
 static const double FIRST_LOWEST = 0.9e-7;
-static const double SECOND_LOWEST = 0.46, SECOND_HIGHEST = 1.54;
-enum { FIRST_POLES = 3, SECOND_POLES = 4 };
+static const double SLACK = 0.02, SECOND_ERROR = 1.6e-7;
+enum { FIRST_POLES = 3 };
 
 /* Purifications of a projection: each squares what is small and stretches what is undecided. */
 enum { MOST_PURIFICATIONS = 24 };
@@ -145,33 +146,80 @@ static double form_gram(const polar_problem *problem, polar_exact_work *w)
     return (double)polar_fast_scale_in(side, rounded, as_floats(w->scratch));
 }
 
-/* factor = f(gram + shift I), f(x) about x^(-1/2) for x in `unit` times the interval of f. */
-static plumb_status form_factor(const partial_fractions *f, double unit, double shift,
-                                polar_exact_work *w)
+static plumb_status form_inverse(double shift, int pole, polar_exact_work *w)
+{
+    if (!positive_inverse_double(w->blocks.side, w->gram, shift, w->inverse, w->scratch)) {
+        return polar_fast_not_positive(pole);
+    }
+    return PLUMB_OK;
+}
+
+static void begin_factor(const partial_fractions *f, double unit, polar_exact_work *w)
 {
     int side = w->blocks.side;
     memset(w->factor, 0, (size_t)w->square * sizeof(double));
     for (int i = 0; i < side; i++) {
         w->factor[(int64_t)i * side + i] = f->constant / sqrt(unit);
     }
-    for (int pole = 0; pole < f->poles; pole++) {
-        if (!positive_inverse_double(side, w->gram, f->shifts[pole] * unit + shift, w->inverse,
-                                     w->scratch)) {
-            return polar_fast_not_positive(pole);
-        }
-        add_weighted_double(w->square, f->weights[pole] * sqrt(unit), w->inverse, w->factor);
+}
+
+static void add_inverse(const partial_fractions *f, double unit, int pole, polar_exact_work *w)
+{
+    add_weighted_double(w->square, f->weights[pole] * sqrt(unit), w->inverse, w->factor);
+}
+
+/* The poles from `first` on of factor = f(gram + shift I), f(x) about x^(-1/2) for x in `unit` times
+ * the interval of f. */
+static plumb_status add_poles(const partial_fractions *f, int first, double unit, double shift,
+                              polar_exact_work *w)
+{
+    for (int pole = first; pole < f->poles; pole++) {
+        PROPAGATE(form_inverse(f->shifts[pole] * unit + shift, pole, w));
+        add_inverse(f, unit, pole, w);
     }
     return PLUMB_OK;
 }
 
-/* The same in single precision for a well-conditioned matrix, where nothing can fail. */
-static plumb_status form_second_factor(const float *gram, float *factor, float *inverse,
-                                       float *scratch, int side)
+/* A lower bound of the smallest singular value over sqrt(unit): no eigenvalue of the inverse is
+ * above its trace. */
+static double lowest_value(double unit, const polar_exact_work *w)
+{
+    double trace = 0.0;
+    for (int64_t i = 0; i < w->square; i += w->blocks.side + 1) {
+        trace += w->inverse[i];
+    }
+    return 1.0 / sqrt(unit * trace);
+}
+
+/*
+ * factor = f1(gram), *error its band. The inverse next to 0 is the first of Zolotarev's poles, and
+ * for a gram that turns out to be conditioned well the only one, or one of two, of Newton's.
+ */
+static plumb_status form_first_factor(double unit, double *error, polar_exact_work *w)
+{
+    partial_fractions f, newton;
+    PROPAGATE(partial_fractions_zolotarev(FIRST_LOWEST, FIRST_POLES, &f));
+    PROPAGATE(form_inverse(f.shifts[0] * unit, 0, w));
+    double lowest = lowest_value(unit, w), most = f.error;
+    for (int steps = 2; steps > 0 && lowest > 0.0 && lowest < 1.0; steps--) {
+        PROPAGATE(partial_fractions_newton(lowest, steps, &newton));
+        f = newton.error <= most ? newton : f;
+    }
+    *error = f.error;
+    begin_factor(&f, unit, w);
+    add_inverse(&f, unit, 0, w);
+    return add_poles(&f, 1, unit, 0.0, w);
+}
+
+/* The same in single precision for a matrix within `error` of 1, where nothing can fail. */
+static plumb_status form_second_factor(double error, const float *gram, float *factor,
+                                       float *inverse, float *scratch, int side)
 {
     partial_fractions f;
     int64_t square = (int64_t)side * side;
-    double unit = SECOND_HIGHEST * SECOND_HIGHEST;
-    PROPAGATE(partial_fractions_zolotarev(SECOND_LOWEST / SECOND_HIGHEST, SECOND_POLES, &f));
+    double lowest = 1.0 - error - SLACK, highest = 1.0 + error + SLACK;
+    double unit = highest * highest;
+    PROPAGATE(partial_fractions_zolotarev_within(lowest / highest, SECOND_ERROR, &f));
     memset(factor, 0, (size_t)square * sizeof(float));
     for (int64_t i = 0; i < side; i++) {
         factor[i * side + i] = (float)(f.constant / sqrt(unit));
@@ -220,16 +268,14 @@ static plumb_status form_projection(double largest, double tolerance, polar_exac
     return PLUMB_OK;
 }
 
-/* X in the place of the result. */
-static plumb_status first_stage(const polar_problem *problem, polar_exact_work *w)
+/* X in the place of the result, its singular values within *error of 1. */
+static plumb_status first_stage(const polar_problem *problem, double *error, polar_exact_work *w)
 {
-    partial_fractions f;
     double largest = form_gram(problem, w);
-    PROPAGATE(partial_fractions_zolotarev(FIRST_LOWEST, FIRST_POLES, &f));
     if (problem->rank_tolerance > 0.0) {
         PROPAGATE(form_projection(largest, problem->rank_tolerance, w));
     }
-    PROPAGATE(form_factor(&f, MARGIN * largest, 0.0, w));
+    PROPAGATE(form_first_factor(MARGIN * largest, error, w));
     polar_blocks_apply_double(&w->blocks, problem->matrix, w->factor, w->block, w->product,
                               problem->polar);
     return PLUMB_OK;
@@ -246,7 +292,7 @@ static void project(int side, const float *projection, float *product, float *fa
 }
 
 /* W from X, in place; from here on all memory serves for floats. */
-static plumb_status second_stage(const polar_problem *problem, polar_exact_work *w)
+static plumb_status second_stage(const polar_problem *problem, double error, polar_exact_work *w)
 {
     int side = w->blocks.side;
     float *gram = as_floats(w->gram), *factor = as_floats(w->factor),
@@ -254,7 +300,7 @@ static plumb_status second_stage(const polar_problem *problem, polar_exact_work 
     polar_blocks blocks = w->blocks;
     blocks.exponent = 0;
     polar_blocks_gram(&blocks, problem->polar, as_floats(w->block), gram);
-    PROPAGATE(form_second_factor(gram, factor, inverse, as_floats(w->scratch), side));
+    PROPAGATE(form_second_factor(error, gram, factor, inverse, as_floats(w->scratch), side));
     if (problem->rank_tolerance > 0.0) {
         project(side, w->projection, inverse, factor);
     }
@@ -266,8 +312,9 @@ static plumb_status both_stages(const polar_problem *problem)
 {
     polar_exact_work *w = problem->exact_work;
     w->blocks.exponent = problem->prescale.exponent;
-    PROPAGATE(first_stage(problem, w));
-    return second_stage(problem, w);
+    double error;
+    PROPAGATE(first_stage(problem, &error, w));
+    return second_stage(problem, error, w);
 }
 
 plumb_status polar_by_exact(const polar_problem *problem)
@@ -288,8 +335,9 @@ static plumb_status by_fast_double(const polar_problem *problem, const polar_fas
     w->blocks.exponent = problem->prescale.exponent;
     double largest = form_gram(problem, w);
     double square = fast->delta * fast->delta;
-    PROPAGATE(
-        form_factor(&fast->fractions, MARGIN * (1.0 + square) * largest, square * largest, w));
+    double unit = MARGIN * (1.0 + square) * largest;
+    begin_factor(&fast->fractions, unit, w);
+    PROPAGATE(add_poles(&fast->fractions, 0, unit, square * largest, w));
     float *factor = as_floats(w->inverse);
     round_to_single(w->square, w->factor, factor);
     polar_blocks_apply(&w->blocks, problem->matrix, factor, as_floats(w->block), problem->polar);
