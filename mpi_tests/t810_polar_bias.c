@@ -374,6 +374,11 @@ START_TEST(wrong_input)
     ck_assert_int_eq(plumb_polar_bias(0, 3, 2, groups, NULL, &squared, &tangent),
                      PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_polar_bias(5, 3, 2, groups, NULL, NULL, &tangent), PLUMB_ERROR_ARGUMENT);
+    int64_t huge = (int64_t)INT32_MAX + 1;
+    ck_assert_int_eq(plumb_polar_bias(huge, 1, 2, groups, NULL, &squared, &tangent),
+                     PLUMB_ERROR_ARGUMENT);
+    ck_assert_int_eq(plumb_polar_bias(1, huge, 2, groups, NULL, &squared, &tangent),
+                     PLUMB_ERROR_ARGUMENT);
     memory[59] = INFINITY; /* the last one */
     ck_assert_int_eq(plumb_polar_bias(5, 3, 4, groups, NULL, &squared, &tangent),
                      PLUMB_ERROR_NONFINITE);

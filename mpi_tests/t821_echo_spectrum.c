@@ -368,6 +368,28 @@ START_TEST(test_reverb_weak)
 }
 END_TEST
 
+/* The exact law at the variance that plumb_noise_variance has. */
+START_TEST(test_plug_in)
+{
+    uint64_t state = 29;
+    spiked s = spiked_create(45, 30, SPIKES, strengths, GROUPS, 0.5, &state);
+    double variance, signal;
+    spiked_draw(&s, 1.0, &state);
+    answer a = answer_of(&s, PLUMB_ECHO_PLUG_IN, 0);
+    plumb_noise_variance(PLUMB_VARIANCE_MEAN, GROUPS, 45 * 30, (const float *const *)s.groups,
+                         &variance);
+    for (int i = 0; i < 30; i++) {
+        plumb_echo law = {.size = sizeof law};
+        ck_assert_int_eq(plumb_echo_signal(45, 30, variance, a.observed[i], &signal), PLUMB_OK);
+        ck_assert_int_eq(plumb_echo_law(45, 30, variance, signal, &law), PLUMB_OK);
+        ck_assert_double_eq_tol(a.signals[i], signal, 1e-9);
+        ck_assert_double_eq_tol(a.echoes[i], law.echo, 1e-9);
+    }
+    ck_assert(a.echoes[0] > 0.5 && a.echoes[29] == 0.0);
+    spiked_free(&s);
+}
+END_TEST
+
 /* Both estimates have the right mean, with standard errors of sqrt(2/(7 6000)) and 1.3 times it. */
 START_TEST(test_variance)
 {
@@ -403,6 +425,7 @@ int main(void)
     test_add(suite, "weights", test_weights);
     test_add(suite, "noise alone", test_noise_alone);
     test_add(suite, "law", test_law);
+    test_add(suite, "plug-in", test_plug_in);
     test_add(suite, "reverb", test_reverb);
     test_add(suite, "reverb, weak", test_reverb_weak);
     test_add(suite, "variance", test_variance);
