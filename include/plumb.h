@@ -584,6 +584,9 @@ typedef struct plumb_report {
     double exchange_seconds;   /* longest over ranks: in plumb_reduce and in sending values, waits
                                   included */
     double update_seconds;     /* longest over ranks: computing updates of what a rank owns */
+    double diagnosis_seconds;  /* longest over ranks: from a full diagnosis's gradients to its
+                                  numbers, waits included; without the way of the gradients, which
+                                  is in exchange_seconds. 0 in a step without a full diagnosis */
     double overlap;            /* share of the first leg's bytes, without curvature's and those of
                                  a full diagnosis, that had arrived or left before plumb_reduce
                                  was called; mean over ranks; 1 if nothing crossed */

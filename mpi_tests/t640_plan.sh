@@ -55,6 +55,18 @@ expect_code 0 'plan of a file'
 [ "$(field out first_leg_ratio | sort -u)" = 4.0 ] || failed 'the first leg is not G/P'
 [ "$(field out parameters)" = 4195328 ] || failed 'another number of parameters'
 
+# So do echo weights, which belong to the constants.
+printf 'hidden 256 256 muon\n' >square
+ranks 1 plan --shapes square --weights echo --gradient-seconds 0.1 --groups 8 --ranks 2 --json \
+    --measure echo
+expect_code 0 'plan of echo weights'
+[ "$(field out first_leg_ratio | sort -u)" = 4.0 ] || failed 'echo weights get sums alone'
+with=$(field out update_seconds | head -n 1)
+ranks 1 plan --shapes square --gradient-seconds 0.1 --groups 8 --ranks 2 --json
+awk -v a="$with" -v b="$(field out update_seconds | head -n 1)" 'BEGIN { exit !(a > 2 * b) }' ||
+    failed 'echo weights cost nothing'
+wrong 2 "weights is 'echo'" 1 plan --shapes square --gradient-seconds 0.1 --constants echo
+
 echo 'hidden 4096' >bad
 wrong 3 'line 1: expected' 1 plan --shapes bad
 wrong 3 'cannot read' 1 plan --shapes nothing

@@ -32,7 +32,7 @@ lacks() {
 
 # What does not depend on time and ranks of a run's metrics.
 deterministic() {
-    local changing='seconds|tokens_per_second|exchange_bytes|exchange_seconds|update_seconds|overlap'
+    local changing='seconds|tokens_per_second|exchange_bytes|exchange_seconds|update_seconds|overlap|diagnosis_seconds'
     sed -E "s/\"($changing)\":[^,}]*,?//g" "$1/metrics.jsonl"
 }
 
@@ -77,6 +77,14 @@ for run in economy full; do
     tail -n 1 $run/metrics.jsonl | field /dev/stdin parameters_hash | cmp -s expected - ||
         failed "--diagnostics $run changes the parameters"
 done
+
+# What diagnoses took: in diagnosed steps alone, and together in the summary.
+field full/metrics.jsonl diagnosis_seconds | awk 'NR % 2 ? !($1 > 0) : $1 != 0 { bad = 1 }
+    END { exit bad || NR != 5 }' || failed 'diagnosis_seconds are not those of diagnosed steps'
+field full/metrics.jsonl diagnosis_seconds | awk -v all="$(field full/summary.json diagnosis)" '
+    { sum += $1 } END { x = all / sum; exit !(x > 0.999 && x < 1.001) }' ||
+    failed 'phase_seconds lack the diagnoses'
+lacks "$(cat economy/metrics.jsonl economy/summary.json)" diagnosis_seconds diagnosis
 
 # The words: in the last line, in the summary, and last on standard output.
 has "$(tr -d '\n' <full/summary.json)" advice limit noise_scale noise_scale_error

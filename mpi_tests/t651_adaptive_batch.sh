@@ -34,7 +34,7 @@ expect_code 0 down
 [ "$(field down/metrics.jsonl micro_batches | tail -n 1)" -eq 4 ] || failed 'K does not shrink'
 
 # The same for every number of ranks and owner map: MIN has 4 micro-batches.
-for way in '1 sharded' '3 sharded' '2 rank0'; do
+for way in '1 sharded' '3 sharded' '2 rank0' '4 sharded'; do
     read -r count owners <<<"$way"
     rm -rf again
     ranks "$count" "${gpt[@]}" --adaptive-batch 4:32 --adaptive-every 3 --owners "$owners" \
@@ -45,6 +45,19 @@ for way in '1 sharded' '3 sharded' '2 rank0'; do
         [ "$(field down/metrics.jsonl $name)" = "$(field again/metrics.jsonl $name)" ] ||
             failed "$name differs: $way"
     done
+done
+
+# The learning rate stays, or follows K: K's quarter is a quarter, or half, of the rate.
+for way in 'constant 0' 'linear 1' 'root 0.5'; do
+    read -r how power <<<"$way"
+    ranks 2 "${gpt[@]}" --adaptive-batch 4:32 --adaptive-every 3 --adaptive-rate "$how" \
+        --schedule constant --warm-up 0 --run "$how"
+    expect_code 0 "$how"
+    paste <(field "$how/metrics.jsonl" micro_batches) <(field "$how/metrics.jsonl" learning_rate) |
+        awk -v power="$power" 'NR == 1 { k = $1; rate = $2 }
+            { x = rate * ($1 / k) ^ power / $2; seen += $1 != k }
+            x < 0.999999 || x > 1.000001 { bad = 1 }
+            END { exit bad || !seen }' || failed "--adaptive-rate $how: another rate"
 done
 
 # Until the first change it is the run with a fixed K; a bound that leaves no choice is one.
@@ -80,5 +93,6 @@ wrong 2 'MIN is less than the 3 ranks' 3 "${tiny_gpt[@]}" --data text --groups 2
     --adaptive-batch 2:8
 wrong 2 'needs --diagnostics full' 1 "${gpt[@]}" --adaptive-batch 4:32 \
     --pipeline orthogonalise-then-average
+wrong 2 'adaptive-rate needs --adaptive-batch' 1 "${gpt[@]}" --adaptive-rate root
 wrong 2 'adaptive-every needs --adaptive-batch' 1 "${gpt[@]}" --adaptive-every 5
 finish

@@ -88,6 +88,16 @@ START_TEST(a_lower_bound_is_enough_to_grow)
 }
 END_TEST
 
+START_TEST(the_rate_follows)
+{
+    ck_assert_double_eq(adaptive_rate_factor(ADAPTIVE_RATE_CONSTANT, 32, 8), 1.0);
+    ck_assert_double_eq(adaptive_rate_factor(ADAPTIVE_RATE_LINEAR, 32, 8), 4.0);
+    ck_assert_double_eq(adaptive_rate_factor(ADAPTIVE_RATE_ROOT, 32, 8), 2.0);
+    ck_assert_double_eq(adaptive_rate_factor(ADAPTIVE_RATE_LINEAR, 4, 8), 0.5);
+    ck_assert_double_eq(adaptive_rate_factor(ADAPTIVE_RATE_ROOT, 8, 8), 1.0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("adaptive rule");
@@ -97,5 +107,6 @@ int main(void)
     test_add(suite, "hysteresis", small_differences_change_nothing);
     test_add(suite, "unknown", what_is_not_known_changes_nothing);
     test_add(suite, "lower bound", a_lower_bound_is_enough_to_grow);
+    test_add(suite, "rate", the_rate_follows);
     return test_run(suite);
 }

@@ -67,7 +67,7 @@ static const option machine_entries[] = {
 
 /* Options of updates that change what they cost. */
 static const char *const costly[] = {"optimizer",   "polar",         "polar-delta", "correction",
-                                     "noise-floor", "root-interval", "groups"};
+                                     "noise-floor", "root-interval", "groups",      "weights"};
 
 enum {
     ENTRY_COUNT = COUNT(model_entries) + COUNT(costly) + COUNT(machine_entries),
@@ -132,6 +132,7 @@ static int complete_update(plan_options *o, failure *f)
     o->update.polar = given.polar;
     o->update.polar_delta = given.polar_delta;
     o->update.correction = given.correction;
+    o->update.weights = given.weights;
     o->update.noise_floor = given.noise_floor;
     o->update.root_interval = given.root_interval;
     o->update.groups = given.groups;
@@ -232,9 +233,10 @@ static void print_table(const plan_options *o, const plan_result *p, FILE *strea
 static const char *groups_reason(const plan_options *o, const plan_result *p)
 {
     return o->update.groups > 0 ? "as --groups says"
-           : p->model.corrected_elements > 0
+           : p->model.by_groups_elements > 0
                ? "the most, up to 64, that cost at most 1 % more than the fastest"
-               : "without a correction every number costs the same: the largest divisor up to 8";
+               : "without a correction or echo weights every number costs the same: the largest "
+                 "divisor up to 8";
 }
 
 static void print_text(const plan_options *o, const plan_result *p)

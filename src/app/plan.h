@@ -30,7 +30,7 @@ typedef struct plan_options {
 typedef struct plan_shape {
     int64_t rows, cols;
     bool matrix;    /* updated by --optimizer where that leaves vectors to AdamW */
-    bool corrected; /* its owner needs every group's sum */
+    bool by_groups; /* its owner needs every group's sum */
     bool spread;    /* may be updated in row panels */
     bool roots;     /* costs more than by element: polar factor or inverse roots */
 } plan_shape;
@@ -39,7 +39,7 @@ typedef struct plan_model {
     plan_shape *shapes;
     int64_t count, capacity;
     int64_t elements;           /* of all parameters */
-    int64_t corrected_elements; /* of the corrected ones */
+    int64_t by_groups_elements; /* of those whose owner does */
     int64_t blocks;             /* of 4096 elements: a double each in the agreement on norms */
     double flops;               /* of a micro-batch's gradient */
     double widest;              /* short side of the largest matrix */
@@ -77,7 +77,7 @@ typedef struct plan_step {
 int plan_model_make(const plan_options *o, plan_model *m, failure *f);
 void plan_model_free(plan_model *m);
 
-/* The file's constants must be of the same optimizer, polar method and correction. */
+/* The file's constants must be of the same optimizer, polar method, weights and correction. */
 int plan_constants_read(const plan_options *o, plan_constants *c, failure *f);
 int plan_constants_write(const plan_options *o, const plan_constants *c, failure *f);
 json_t *plan_constants_json(const plan_options *o, const plan_constants *c);

@@ -9,6 +9,11 @@
 
 static const char format_name[] = "plumb plan constants 1";
 
+static const char *weights_word(int weights)
+{
+    return weights == PLUMB_WEIGHTS_ECHO ? "echo" : "none";
+}
+
 static const char *polar_word(int polar)
 {
     static const char *const words[] = {"svd",  "newton-schulz", "polar-express",
@@ -43,11 +48,12 @@ enum { ENTRIES = sizeof entries / sizeof entries[0], FIRST_COST = 7 };
 
 json_t *plan_constants_json(const plan_options *o, const plan_constants *c)
 {
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I}", "format", format_name, "optimizer",
-                               update_optimizer_name((plumb_optimizer)o->update.optimizer), "polar",
-                               polar_word(o->update.polar), "correction",
-                               update_correction_name((plumb_correction)o->update.correction),
-                               "cores_per_node", (json_int_t)c->cores);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "format", format_name, "optimizer",
+                  update_optimizer_name((plumb_optimizer)o->update.optimizer), "polar",
+                  polar_word(o->update.polar), "weights", weights_word(o->update.weights),
+                  "correction", update_correction_name((plumb_correction)o->update.correction),
+                  "cores_per_node", (json_int_t)c->cores);
     for (int i = 0; i < ENTRIES; i++) {
         double value;
         memcpy(&value, (const char *)c + entries[i].offset, sizeof value);
@@ -108,6 +114,7 @@ int plan_constants_read(const plan_options *o, plan_constants *c, failure *f)
                update_correction_name((plumb_correction)u->correction), f);
     if (u->optimizer == PLUMB_OPTIMIZER_MUON) {
         check_word(object, o->constants, "polar", polar_word(u->polar), f);
+        check_word(object, o->constants, "weights", weights_word(u->weights), f);
     }
     if (f->code == EXIT_OK) {
         take(o, object, c, f);

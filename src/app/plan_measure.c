@@ -157,10 +157,10 @@ static plan_cost line_through(double at_few, double at_many)
 static void measure_updates(const plan_options *o, const plan_model *m, plan_constants *c,
                             failure *f)
 {
-    bool corrected = m->corrected_elements > 0;
+    bool by_groups = m->by_groups_elements > 0;
     double element[2] = {0.0}, product[2] = {0.0}, cube[2] = {0.0};
     int64_t side = (int64_t)fmin(fmax(m->widest, LEAST_SIDE), MOST_SIDE);
-    for (int i = 0; i < (corrected ? 2 : 1) && f->code == EXIT_OK; i++) {
+    for (int i = 0; i < (by_groups ? 2 : 1) && f->code == EXIT_OK; i++) {
         int groups = i == 0 ? FEW_GROUPS : MANY_GROUPS;
         bool matrix = o->update.optimizer == PLUMB_OPTIMIZER_SGD ||
                       o->update.optimizer == PLUMB_OPTIMIZER_SOPHIA;
@@ -169,9 +169,9 @@ static void measure_updates(const plan_options *o, const plan_model *m, plan_con
             fit_roots(o, side, groups, &product[i], &cube[i], f);
         }
     }
-    c->element = corrected ? line_through(element[0], element[1]) : (plan_cost){element[0], 0.0};
-    c->product = corrected ? line_through(product[0], product[1]) : (plan_cost){product[0], 0.0};
-    c->cube = corrected ? line_through(cube[0], cube[1]) : (plan_cost){cube[0], 0.0};
+    c->element = by_groups ? line_through(element[0], element[1]) : (plan_cost){element[0], 0.0};
+    c->product = by_groups ? line_through(product[0], product[1]) : (plan_cost){product[0], 0.0};
+    c->cube = by_groups ? line_through(cube[0], cube[1]) : (plan_cost){cube[0], 0.0};
 }
 
 static void choose_sgd(const void *context, workload_role role, plumb_parameter_options *options)

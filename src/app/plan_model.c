@@ -34,14 +34,14 @@ static int add_shape(const plan_options *o, plan_model *m, int64_t rows, int64_t
     }
     plan_shape *s = &m->shapes[m->count++];
     *s = (plan_shape){.rows = rows, .cols = cols, .matrix = matrix};
-    s->corrected = own.correction != PLUMB_CORRECTION_NONE;
+    s->by_groups = own.correction != PLUMB_CORRECTION_NONE || own.weights != PLUMB_WEIGHTS_NONE;
     s->roots = has_roots(&own, rows, cols);
     s->spread = own.optimizer == PLUMB_OPTIMIZER_MUON && own.polar == PLUMB_POLAR_FAST &&
-                own.pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE && !s->corrected &&
+                own.pipeline == PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE && !s->by_groups &&
                 (own.polar_delta == 0.0 || own.polar_delta >= 2.5e-3);
     int64_t elements = rows * cols;
     m->elements += elements;
-    m->corrected_elements += s->corrected ? elements : 0;
+    m->by_groups_elements += s->by_groups ? elements : 0;
     m->blocks += (elements + NORM_BLOCK - 1) / NORM_BLOCK;
     int64_t side = rows < cols ? rows : cols;
     if (s->roots && (double)side > m->widest) {

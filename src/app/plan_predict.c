@@ -41,9 +41,9 @@ static int add_jobs(jobs *list, int64_t count, double seconds, failure *f)
     return f->code;
 }
 
-static double cost(plan_cost c, bool corrected, int groups)
+static double cost(plan_cost c, bool by_groups, int groups)
 {
-    return corrected ? c.constant + groups * c.by_group : c.constant;
+    return by_groups ? c.constant + groups * c.by_group : c.constant;
 }
 
 void plan_features(const plan_options *o, int64_t rows, int64_t cols, double *product, double *cube)
@@ -60,12 +60,12 @@ static double shape_seconds(const plan_options *o, const plan_constants *c, cons
                             int groups)
 {
     if (!s->roots) {
-        return cost(c->element, s->corrected, groups) * (double)(s->rows * s->cols);
+        return cost(c->element, s->by_groups, groups) * (double)(s->rows * s->cols);
     }
     double product, cube;
     plan_features(o, s->rows, s->cols, &product, &cube);
-    return cost(c->product, s->corrected, groups) * product +
-           cost(c->cube, s->corrected, groups) * cube;
+    return cost(c->product, s->by_groups, groups) * product +
+           cost(c->cube, s->by_groups, groups) * cube;
 }
 
 static int64_t panels_of(const plan_shape *s)
@@ -228,7 +228,7 @@ static links make_links(const plan_options *o, const plan_model *m, const plan_c
 {
     links k = {.bytes = FLOAT_BYTES * (double)m->elements};
     int64_t senders = s->ranks < s->micro_batches ? s->ranks : s->micro_batches;
-    double by_group = (double)m->corrected_elements / (double)m->elements;
+    double by_group = (double)m->by_groups_elements / (double)m->elements;
     double ratio = stream_ratio(s->groups, senders);
     k.first = k.bytes * (1.0 + by_group * (ratio - 1.0));
     k.nodes = (double)s->nodes;
@@ -290,7 +290,7 @@ int plan_predict(const plan_options *o, const plan_model *m, const plan_constant
     return f->code;
 }
 
-/* Groups cost nothing without a correction: the library's default then. */
+/* Groups cost nothing where owners need sums alone: the library's default then. */
 static int default_groups(int64_t total)
 {
     int groups = 1;
@@ -311,8 +311,8 @@ static bool can_correct(int correction, int groups)
 }
 
 /* The most groups (the best statistics) that cost at most one per cent more than the fastest. */
-static int choose_corrected(const plan_options *o, const plan_model *m, const plan_constants *c,
-                            plumb_owners owners, int64_t rank_count, plan_step *step, failure *f)
+static int choose_groups(const plan_options *o, const plan_model *m, const plan_constants *c,
+                         plumb_owners owners, int64_t rank_count, plan_step *step, failure *f)
 {
     int64_t total = plan_micro_batches(o, rank_count);
     int64_t most = total < 64 ? total : 64;
@@ -332,7 +332,9 @@ static int choose_corrected(const plan_options *o, const plan_model *m, const pl
     }
     if (f->code == EXIT_OK && isinf(fastest)) {
         failure_set(f, EXIT_USAGE,
-                    "the correction needs more groups than %" PRId64 " micro-batches have", total);
+                    "the correction or the echo weights need more groups than %" PRId64
+                    " micro-batches have",
+                    total);
     }
     return f->code;
 }
@@ -350,8 +352,8 @@ int plan_choose(const plan_options *o, const plan_model *m, const plan_constants
         }
         return plan_predict(o, m, c, owners, rank_count, (int)o->update.groups, step, f);
     }
-    if (m->corrected_elements > 0) {
-        return choose_corrected(o, m, c, owners, rank_count, step, f);
+    if (m->by_groups_elements > 0) {
+        return choose_groups(o, m, c, owners, rank_count, step, f);
     }
     return plan_predict(o, m, c, owners, rank_count, default_groups(total), step, f);
 }

@@ -91,6 +91,9 @@ static json_t *phases(const training *t)
     }
     set_number(object, "exchange", totals->exchange_seconds);
     set_number(object, "update", totals->update_seconds);
+    if (t->options->diagnostics == PLUMB_DIAGNOSTICS_FULL) {
+        set_number(object, "diagnosis", totals->diagnosis_seconds);
+    }
     set_number(object, "evaluation", totals->evaluation_seconds);
     return object;
 }
@@ -234,8 +237,11 @@ static void print_costs(const training *t)
     if (training_clips_elements(t)) {
         printf("curvature %.1f s, ", totals->curvature_seconds);
     }
-    printf("exchange %.1f s, updates %.1f s, evaluation %.1f s\n", totals->exchange_seconds,
-           totals->update_seconds, totals->evaluation_seconds);
+    printf("exchange %.1f s, updates %.1f s, ", totals->exchange_seconds, totals->update_seconds);
+    if (t->options->diagnostics == PLUMB_DIAGNOSTICS_FULL) {
+        printf("diagnoses %.1f s, ", totals->diagnosis_seconds);
+    }
+    printf("evaluation %.1f s\n", totals->evaluation_seconds);
 }
 
 static void print_exchange(const training *t)

@@ -44,6 +44,19 @@ int64_t adaptive_micro_batches(const adaptive_rule *rule, int64_t now, const plu
     return wanted > 1.25 * old || wanted < 0.75 * old ? (int64_t)wanted : now;
 }
 
+double adaptive_rate_factor(adaptive_rate rate, int64_t now, int64_t first)
+{
+    double ratio = (double)now / (double)first;
+    return rate == ADAPTIVE_RATE_LINEAR ? ratio : rate == ADAPTIVE_RATE_ROOT ? sqrt(ratio) : 1.0;
+}
+
+double train_adaptive_rate(const training *t)
+{
+    const train_options *o = t->options;
+    return adaptive_rate_factor((adaptive_rate)o->adaptive_rate, t->micro_batches,
+                                o->micro_batches);
+}
+
 void train_adaptive_step(training *t, int64_t step)
 {
     const train_options *o = t->options;

@@ -25,6 +25,12 @@ typedef struct adaptive_rule {
  */
 int64_t adaptive_micro_batches(const adaptive_rule *rule, int64_t now, const plumb_noise *noise);
 
+/* What the scheduled learning rate is multiplied by where K is `now` instead of `first`. */
+double adaptive_rate_factor(adaptive_rate rate, int64_t now, int64_t first);
+
+/* The same of the step at hand: 1 without --adaptive-rate. */
+double train_adaptive_rate(const training *t);
+
 /* After step `step` (steps done): sets t->micro_batches, if the options ask for it. Local. */
 void train_adaptive_step(training *t, int64_t step);
 

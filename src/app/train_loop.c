@@ -73,6 +73,10 @@ static void note_report(training *t, const plumb_report *report, step_record *re
     line->exchange_seconds = report->exchange_seconds;
     line->update_seconds = report->update_seconds;
     line->overlap = report->overlap;
+    if (t->options->diagnostics == PLUMB_DIAGNOSTICS_FULL) {
+        line->diagnosis_seconds = report->diagnosis_seconds;
+        totals->diagnosis_seconds += report->diagnosis_seconds;
+    }
     if (training_corrects(t)) {
         line->correction_clipped = report->correction_clipped;
     }
@@ -114,6 +118,7 @@ static metrics_line empty_line(int64_t step)
                           .exchange_bytes = NAN,
                           .exchange_seconds = NAN,
                           .update_seconds = NAN,
+                          .diagnosis_seconds = NAN,
                           .overlap = NAN};
 }
 
@@ -125,6 +130,7 @@ static void update(training *t, int64_t step, const plumb_schedule *schedule, st
     record->line.trained = true;
     record->line.micro_batches = t->micro_batches;
     plumb_schedule_rate(schedule, step, &record->line.learning_rate);
+    record->line.learning_rate *= train_adaptive_rate(t);
     plumb_status status = t->step_open ? PLUMB_OK : plumb_begin_step(t->plumb, t->micro_batches);
     t->step_open = false;
     if (status != PLUMB_OK) {

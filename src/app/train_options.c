@@ -283,6 +283,7 @@ static int check_given_diagnostics(const train_options *o, const bool *given, fa
     } options[] = {{"diagnostics-every", "--diagnostics economy or full", off},
                    {"diagnostics-layers", "--diagnostics economy or full", off},
                    {"adaptive-every", "--adaptive-batch MIN:MAX", o->adaptive_text == NULL},
+                   {"adaptive-rate", "--adaptive-batch MIN:MAX", o->adaptive_text == NULL},
                    {"record-every", "--record-gradients FILE", o->record == NULL}};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         if (given[option_index(table, options[i].name)] && options[i].unread) {

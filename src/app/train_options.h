@@ -14,6 +14,13 @@ typedef enum train_curvature {
     CURVATURE_HUTCHINSON = 1
 } train_curvature;
 
+/* How the learning rate follows a batch that changes. */
+typedef enum adaptive_rate {
+    ADAPTIVE_RATE_CONSTANT = 0, /* not at all */
+    ADAPTIVE_RATE_LINEAR = 1,   /* noise of equal temperature: SGD */
+    ADAPTIVE_RATE_ROOT = 2      /* steps of equal covariance: updates of fixed size */
+} adaptive_rate;
+
 /* Choices are indices into their lists, in the order of the enums of plumb.h where it has one. */
 typedef struct train_options {
     int model;                        /* train_model */
@@ -46,6 +53,7 @@ typedef struct train_options {
     const char *adaptive_text;                 /* as typed, and what it means: */
     int64_t adaptive_lowest, adaptive_highest; /* bounds of K; 0: K is fixed */
     int64_t adaptive_every;
+    int adaptive_rate;  /* adaptive_rate */
     const char *record; /* file of gradients; NULL: none */
     int64_t record_every;
     int64_t replica_check, blas_threads;
@@ -54,7 +62,7 @@ typedef struct train_options {
 } train_options;
 
 /* Entries of the table, which stands in train_table.c. */
-enum { TRAIN_ENTRY_COUNT = UPDATE_ENTRY_COUNT + 39 };
+enum { TRAIN_ENTRY_COUNT = UPDATE_ENTRY_COUNT + 40 };
 
 const option_table *train_option_table(void);
 

@@ -9,6 +9,7 @@
 static const char *const models[] = {"gpt", "mlp", NULL};
 static const char *const schedules[] = {"constant", "cosine", NULL};
 static const char *const nonfinite[] = {"stop", "skip", NULL};
+static const char *const adaptive_rates[] = {"constant", "linear", "root", NULL};
 static const char *const curvatures[] = {"gauss-newton", "hutchinson", NULL};
 static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const diagnostics[] = {"off", "economy", "full", NULL};
@@ -175,6 +176,13 @@ static const option adaptive_entries[] = {
      .lowest = 1,
      .highest = MOST_STEPS,
      .help = "adaptive-batch: K changes that often at most."},
+    {.name = "adaptive-rate",
+     .kind = OPTION_CHOICE,
+     .offset = AT(adaptive_rate),
+     .initial = "constant",
+     .choices = adaptive_rates,
+     .help = "adaptive-batch: the scheduled learning rate is multiplied by K over the first K "
+             "(linear), the root of it (root), or not at all."},
 };
 
 static const option diagnostics_entries[] = {

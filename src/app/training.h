@@ -44,6 +44,7 @@ typedef struct training_totals {
     double seconds;               /* of the whole run */
     double step_seconds;          /* of the steps, without evaluations */
     double gradient_seconds, curvature_seconds, exchange_seconds, update_seconds;
+    double diagnosis_seconds;
     double evaluation_seconds;
     double exchange_bytes, exchange_messages; /* over all ranks and steps */
     double first_leg_ratio, overlap_sum;

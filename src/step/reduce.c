@@ -352,6 +352,20 @@ static plumb_status share_norms(plumb *p, int64_t norm_count)
     return status;
 }
 
+/* Times a full diagnosis; the economical ones are not worth another message. */
+static plumb_status diagnose(plumb *p)
+{
+    bool full = diagnostics_due(p);
+    double start = transport_seconds();
+    PROPAGATE(diagnostics_measure(p));
+    if (full) {
+        p->report.diagnosis_seconds = transport_seconds() - start;
+        return agreement_largest(exchange_communicator(p->exchange), 1,
+                                 &p->report.diagnosis_seconds);
+    }
+    return PLUMB_OK;
+}
+
 static plumb_status agree(plumb *p, double start)
 {
     gathering *g = &p->gathering;
@@ -369,7 +383,7 @@ static plumb_status agree(plumb *p, double start)
     bool clipped = clip > 0.0 && report->gradient_norm > clip;
     report->clip_factor = clipped ? clip / report->gradient_norm : 1.0;
     PROPAGATE(share_norms(p, norm_count));
-    return diagnostics_measure(p);
+    return diagnose(p);
 }
 
 static plumb_status reduce(plumb *p)

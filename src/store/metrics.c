@@ -71,6 +71,7 @@ static void set_cost(json_t *object, const metrics_line *line)
         isnan(line->exchange_bytes) ? json_null() : json_integer((json_int_t)line->exchange_bytes));
     json_object_set_new(object, "exchange_seconds", number(line->exchange_seconds));
     json_object_set_new(object, "update_seconds", number(line->update_seconds));
+    set_if_known(object, "diagnosis_seconds", line->diagnosis_seconds);
     json_object_set_new(object, "overlap", number(line->overlap));
 }
 

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Not a number: the field is left out (held_out_*, correction_clipped, unclipped, roots_failed) or
- * null (the others). */
+/* Not a number: the field is left out (held_out_*, correction_clipped, unclipped, roots_failed,
+ * diagnosis_seconds) or null (the others). */
 typedef struct metrics_line {
     int64_t step;             /* updates done, skipped ones counted */
     bool trained;             /* false for line 0, which has no fields of an update */
@@ -36,6 +36,7 @@ typedef struct metrics_line {
     double exchange_bytes;     /* sent by all ranks together in this step */
     double exchange_seconds;   /* longest over ranks */
     double update_seconds;     /* longest over ranks */
+    double diagnosis_seconds;  /* longest over ranks; with full diagnostics */
     double overlap;            /* share of the first leg that was through before the end */
     json_t *diagnosis;         /* an object whose fields are added; NULL: none. The caller's */
     const char *parameters_hash; /* XXH3 128 bit, hexadecimal */
