@@ -9,8 +9,10 @@
  *     (Zolotarev)
  *
  * within the error of the partial fractions. Only singular values of about d and less come to lie
- * at the lower end, where W is small itself: so the fractions begin MARGIN higher than the spectrum
- * does, which costs less of the band than their error falls.
+ * at the lower end, where W is small itself: so the fractions begin FIRST_EIGENVALUE times higher
+ * than the spectrum does, which costs less of the band than their error falls. From there down to
+ * the spectrum's end the error grows, but s/sqrt(s^2 + d^2) times it stays below that of up to
+ * five poles.
  */
 #include "linalg/polar_panels.h"
 
@@ -28,6 +30,9 @@
 
 /* How far the estimate of the largest eigenvalue may lie below it. */
 static const double MARGIN = 1.08;
+
+/* Where the fractions begin, in units of d^2. */
+static const double FIRST_EIGENVALUE = 1.2;
 
 /* Elements of a panel that is worth the addition of its Gram matrix; its side over its rows. */
 static const int64_t PANEL_ELEMENTS = INT64_C(1) << 19;
@@ -84,7 +89,7 @@ plumb_status polar_fast_create(int side, double delta, int poles, polar_fast *fa
     REQUIRE(delta >= POLAR_LEAST_DELTA && delta <= 1.0, PLUMB_ERROR_ARGUMENT,
             "delta is %g: it must be 0 or in [%g, 1]", delta, POLAR_LEAST_DELTA);
     *fast = (polar_fast){.side = side, .delta = delta};
-    double lowest = delta / sqrt(1.0 + delta * delta);
+    double lowest = delta * sqrt(FIRST_EIGENVALUE / MARGIN / (1.0 + delta * delta));
     if (poles == 0) {
         return partial_fractions_zolotarev_within(lowest, DEFAULT_ERROR, &fast->fractions);
     }
