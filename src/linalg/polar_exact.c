@@ -39,56 +39,50 @@ enum { FIRST_POLES = 3 };
 enum { MOST_PURIFICATIONS = 24 };
 static const float PURE = 1e-6f;
 
+/* One piece of memory, as in polar_fast.c. */
 typedef struct polar_exact_work {
     polar_blocks blocks;
     int64_t square;    /* side x side */
-    double *block;     /* of polar_blocks */
-    double *product;   /* the same */
-    double *gram;      /* side x side */
+    double *gram;      /* side x side, and the whole piece */
     double *factor;    /* side x side */
     double *inverse;   /* side x side */
+    double *product;   /* of polar_blocks, in the place of `inverse` */
     double *scratch;   /* of positive_inverse */
+    double *block;     /* of polar_blocks, in the place of `scratch` */
     float *projection; /* side x side, if there is a rank tolerance */
 } polar_exact_work;
-
-static void free_parts(polar_exact_work *w)
-{
-    memory_free(&w->block);
-    memory_free(&w->product);
-    memory_free(&w->gram);
-    memory_free(&w->factor);
-    memory_free(&w->inverse);
-    memory_free(&w->scratch);
-    memory_free(&w->projection);
-}
 
 void polar_exact_work_free(polar_problem *problem)
 {
     if (problem->exact_work != NULL) {
-        free_parts(problem->exact_work);
+        memory_free(&problem->exact_work->gram);
+        memory_free(&problem->exact_work->projection);
     }
     memory_free(&problem->exact_work);
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Up to a cache line. */
+static int64_t aligned(int64_t doubles)
+{
+    return (doubles + 7) / 8 * 8;
 }
 
 static plumb_status allocate_parts(bool with_projection, polar_exact_work *w)
 {
     int64_t block = polar_blocks_elements(&w->blocks);
-    int64_t square = w->square;
-    struct {
-        void *memory;
-        int64_t count;
-        size_t size;
-    } parts[] = {{&w->block, block, sizeof(double)},
-                 {&w->product, block, sizeof(double)},
-                 {&w->gram, square, sizeof(double)},
-                 {&w->factor, square, sizeof(double)},
-                 {&w->inverse, square, sizeof(double)},
-                 {&w->scratch, positive_inverse_scratch(w->blocks.side), sizeof(double)},
-                 {&w->projection, with_projection ? square : 0, sizeof(float)}};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        PROPAGATE(memory_allocate(parts[i].count, parts[i].size, parts[i].memory));
-    }
-    return PLUMB_OK;
+    int64_t square = aligned(w->square);
+    int64_t inverse = aligned(larger(square, block));
+    int64_t scratch = larger(positive_inverse_scratch(w->blocks.side), block);
+    PROPAGATE(memory_allocate(2 * square + inverse + scratch, sizeof(double), &w->gram));
+    w->factor = w->gram + square;
+    w->inverse = w->product = w->factor + square;
+    w->scratch = w->block = w->inverse + inverse;
+    return memory_allocate(with_projection ? w->square : 0, sizeof(float), &w->projection);
 }
 
 plumb_status polar_exact_work_create(polar_problem *problem)

@@ -12,11 +12,13 @@
 #include "linalg/polar_methods.h"
 #include "linalg/positive_inverse.h"
 
+/* One piece of memory: where it is large, the allocator returns pieces to the system at once, and
+ * every call pays for their pages again. */
 typedef struct polar_fast_work {
     polar_fast fast;
     int panels;
-    float *block;   /* of polar_blocks */
-    float *grams;   /* side x side for every depth of the tree; [0] the sum in the end */
+    float *block;   /* of polar_blocks, and the whole piece */
+    float *grams;   /* side x side for every depth of the tree, over all below; [0] the sum */
     float *inverse; /* side x side */
     float *factor;  /* side x side: S */
     float *scratch;
@@ -32,39 +34,33 @@ static int tree_depth(int panels)
     return depth;
 }
 
-static void free_parts(polar_fast_work *w)
-{
-    memory_free(&w->block);
-    memory_free(&w->grams);
-    memory_free(&w->inverse);
-    memory_free(&w->factor);
-    memory_free(&w->scratch);
-}
-
 void polar_fast_work_free(polar_problem *problem)
 {
     if (problem->fast_work != NULL) {
-        free_parts(problem->fast_work);
+        memory_free(&problem->fast_work->block);
     }
     memory_free(&problem->fast_work);
 }
 
+/* Up to a cache line. */
+static int64_t aligned(int64_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
 static plumb_status allocate_parts(const polar_blocks *blocks, polar_fast_work *w)
 {
-    int64_t square = (int64_t)blocks->side * blocks->side;
+    int64_t block = aligned(polar_blocks_elements(blocks));
+    int64_t exact_square = (int64_t)blocks->side * blocks->side, square = aligned(exact_square);
     int64_t scratch = positive_inverse_scratch(blocks->side);
     int64_t scale_scratch = polar_fast_scale_scratch(blocks->side);
-    struct {
-        float **memory;
-        int64_t count;
-    } parts[] = {{&w->block, polar_blocks_elements(blocks)},
-                 {&w->grams, square * tree_depth(w->panels)},
-                 {&w->inverse, square},
-                 {&w->factor, square},
-                 {&w->scratch, scratch > scale_scratch ? scratch : scale_scratch}};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        PROPAGATE(memory_allocate(parts[i].count, sizeof(float), parts[i].memory));
-    }
+    int64_t rest = 3 * square + (scratch > scale_scratch ? scratch : scale_scratch);
+    int64_t sums = exact_square * tree_depth(w->panels);
+    PROPAGATE(memory_allocate(block + (rest > sums ? rest : sums), sizeof(float), &w->block));
+    w->grams = w->block + block;
+    w->inverse = w->grams + square;
+    w->factor = w->inverse + square;
+    w->scratch = w->factor + square;
     return PLUMB_OK;
 }
 
