@@ -74,7 +74,7 @@ PROGRAM_FOLDERS := workload store app
 LIBRARY_SOURCES := $(wildcard $(LIBRARY_FOLDERS:%=src/%/*.c))
 HDF5_SOURCES := $(addprefix src/store/,gradient_file.c gradient_layout.c hdf5_parallel.c \
                 shared_error.c values_file.c \
-                written_file.c gradient_recorder.c) \
+                written_file.c written_datasets.c gradient_recorder.c) \
                 $(addprefix src/app/,replay.c replay_options.c replay_report.c replay_steps.c \
                 train_record.c \
                 diagnose.c diagnose_average.c diagnose_json.c diagnose_matrix.c \

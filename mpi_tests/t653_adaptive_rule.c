@@ -83,6 +83,12 @@ START_TEST(a_lower_bound_is_enough_to_grow)
     ck_assert_int_eq(adaptive_micro_batches(&rule, 24, &noise), 32);
     ck_assert_int_eq(adaptive_micro_batches(&rule, 32, &noise), 32);
     ck_assert_int_eq(adaptive_micro_batches(&rule, 64, &noise), 64); /* but not to shrink */
+    noise.trace_error = 20.0;
+    ck_assert_int_eq(adaptive_micro_batches(&rule, 12, &noise), 20); /* 60 over 1.5 are 40 */
+    noise.trace_error = 5.0;
+    noise.signal = -0.5;
+    noise.signal_error = 1.0;
+    ck_assert_int_eq(adaptive_micro_batches(&rule, 16, &noise), 24); /* a signal of 2 at most */
     noise.signal = noise.signal_error = noise.trace = noise.trace_error = 0.0;
     ck_assert_int_eq(adaptive_micro_batches(&rule, 16, &noise), 16);
 }

@@ -21,6 +21,8 @@ echo 'no HDF5 file at all' >text.h5
 wrong 3 'text.h5 is not an HDF5 file' 2 diagnose text.h5
 head -c $(($(stat -c %s good.h5) - 100)) good.h5 >short.h5
 wrong 3 'short.h5: truncated file' 2 diagnose short.h5
+mkdir folder
+wrong 3 'folder is not a file' 1 diagnose folder
 refused 3 'no-parameters.h5 has no group /parameters' no-parameters
 refused 3 '/parameters/vector has no dataset gradients' no-gradients
 refused 3 '/parameters/vector/gradients does not hold floating-point numbers' integers
@@ -90,12 +92,14 @@ reason 'two micro-batches' 'at least four'
 answers zero
 nulls 'zero gradients' scale plateau norm_test_samples ratio bias largest_share above_half
 reason 'zero gradients' 'the gradients are zero'
+reason 'zero gradients' 'All gradients are zero: there is nothing to measure'
 
 answers constant
 [ "$(field out trace | sort -u)" = 0.0 ] || failed 'constant gradients have noise'
 [ "$(field out plateau | sort -u)" = 1.0 ] || failed 'constant gradients are not the gradient'
 nulls 'constant gradients' ratio streamed_ratio largest_share strength threshold
 reason 'constant gradients' 'no noise to measure'
+reason 'constant gradients' 'Do they have samples of their own'
 
 answers noise
 nulls 'noise alone' norm_test_samples normal_share squared_bias

@@ -256,7 +256,8 @@ def overlap(runs):
                      "No step was finished.")
 
 
-PHASES = (("gradients", 0), ("curvature", 4), ("exchange", 1), ("update", 2), ("evaluation", 3))
+PHASES = (("gradients", 0), ("curvature", 4), ("exchange", 1), ("update", 2), ("diagnosis", 6),
+          ("evaluation", 3))
 
 
 def phases(runs):
@@ -264,7 +265,7 @@ def phases(runs):
     for run in runs:
         parts = [(name, colour, run.summary_number("phase_seconds", name) or 0.0)
                  for name, colour in PHASES]
-        # Data, diagnoses and everything else between steps.
+        # Data and everything else between steps.
         rest = (run.summary_number("seconds") or 0.0) - sum(value for _, _, value in parts)
         parts.append(("other", 5, max(rest, 0.0)))
         parts = [part for part in parts if part[2] > 0.0]
@@ -277,7 +278,7 @@ def phases(runs):
                                                  parts) for run, parts in rows)
     drawing = (lambda i, t, d: svg.shares(i, t, d, rows, "seconds")) if rows else None
     return Figure("phases", "Where the time went", "Seconds of the whole run. Other: what no "
-                  "phase counts, diagnoses among it.", drawing, columns,
+                  "phase counts.", drawing, columns,
                   [(name, colour, 0, "bar", "") for name, colour in order],
                   "There is no summary.json yet.", "phase", described)
 

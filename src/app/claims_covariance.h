@@ -15,4 +15,8 @@ extern const claims_subject claims_moments, claims_population, claims_spectral, 
 
 static const claims_noise covariance_noises[2] = {CLAIMS_ISOTROPIC, CLAIMS_ANISOTROPIC};
 
+/* values[2][width], one row a noise: sums over the number of repetitions, which is sums' element
+ * `count` of the same row. */
+void covariance_means(const double *sums, int width, int count, double *values);
+
 #endif

@@ -204,14 +204,12 @@ static void evaluate(const claims_subject *self, const double *sums, int64_t uni
 {
     (void)self;
     (void)units;
+    covariance_means(sums, WIDTH, COUNT, values);
     for (int noise = 0; noise < 2; noise++) {
         const double *s = sums + noise * WIDTH;
         double *v = values + noise * WIDTH;
         moments m;
         make_problem(covariance_noises[noise], &m);
-        for (int i = 0; i < WIDTH; i++) {
-            v[i] = s[i] / s[COUNT];
-        }
         for (int size = 0; size < SIZES; size++) {
             v[NORM + size] /= m.signal + m.trace / sizes[size];
             v[ALONG + size] *= sizes[size] / m.square;

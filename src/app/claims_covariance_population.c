@@ -146,15 +146,12 @@ static void evaluate(const claims_subject *self, const double *sums, int64_t uni
 {
     (void)self;
     (void)units;
+    covariance_means(sums, WIDTH, COUNT, values);
     for (int noise = 0; noise < 2; noise++) {
-        const double *s = sums + noise * WIDTH;
         double *v = values + noise * WIDTH;
         population p;
         make_population(covariance_noises[noise], &p);
         double sigma = p.trace * (POPULATION - 1) / POPULATION; /* tr Sigma, divisor N */
-        for (int i = 0; i < WIDTH; i++) {
-            v[i] = s[i] / s[COUNT];
-        }
         v[SPREAD] *= BATCH / sigma;
         v[TRACE] /= p.trace;
         v[SIGNAL] /= p.signal;

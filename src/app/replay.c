@@ -173,14 +173,14 @@ static void create_out(replaying *r)
     shared_error e = {0, ""};
     json_t *object = options_to_json(replay_option_table(), r->options);
     char *options = json_dumps(object, JSON_REAL_PRECISION(17));
-    values_parameter *parameters = calloc((size_t)r->parameter_count, sizeof *parameters);
+    written_parameter *parameters = calloc((size_t)r->parameter_count, sizeof *parameters);
     if (options == NULL || parameters == NULL) {
         failure_set(&r->failure, EXIT_LIBRARY, "no memory for the file of values");
     }
     if (ranks_agree(&r->ranks, &r->failure) == EXIT_OK) {
         for (int i = 0; i < r->parameter_count; i++) {
             parameters[i] =
-                (values_parameter){recorded[i].name, recorded[i].rows, recorded[i].cols};
+                (written_parameter){recorded[i].name, recorded[i].rows, recorded[i].cols, NULL};
         }
         values_file_create(&r->out, r->ranks.communicator, r->options->out,
                            gradient_file_steps(r->recorded), parameters, r->parameter_count,

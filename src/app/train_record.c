@@ -28,7 +28,7 @@ static bool is_recorded(const training *t, int64_t step)
     return t->record != NULL && step % t->options->record_every == 0;
 }
 
-static void create_file(training *t, const recorder_parameter *parameters, const char *options)
+static void create_file(training *t, const written_parameter *parameters, const char *options)
 {
     const train_options *o = t->options;
     int64_t steps = (o->steps - 1) / o->record_every + 1;
@@ -45,7 +45,7 @@ void train_record_create(training *t)
         return;
     }
     const workload *w = t->workload;
-    recorder_parameter *parameters = calloc((size_t)w->parameter_count, sizeof *parameters);
+    written_parameter *parameters = calloc((size_t)w->parameter_count, sizeof *parameters);
     json_t *object = options_to_json(train_option_table(), t->options);
     char *options = json_dumps(object, JSON_REAL_PRECISION(17));
     t->record = calloc(1, sizeof *t->record);
@@ -55,7 +55,7 @@ void train_record_create(training *t)
     if (ranks_agree(&t->ranks, &t->failure) == EXIT_OK) {
         for (int i = 0; i < w->parameter_count; i++) {
             const workload_parameter *p = &w->parameters[i];
-            parameters[i] = (recorder_parameter){p->name, p->rows, p->cols, p->values};
+            parameters[i] = (written_parameter){p->name, p->rows, p->cols, p->values};
         }
         create_file(t, parameters, options);
     }

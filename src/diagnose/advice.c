@@ -132,6 +132,13 @@ static bool without_noise(const plumb_noise *noise)
     return noise->signal > 0.0 && noise->trace <= least_noise * noise->samples * noise->signal;
 }
 
+/* Measured, and zero: of zeros there is neither trace nor signal. */
+static bool without_gradient(const plumb_noise *noise)
+{
+    return isfinite(noise->samples) && noise->squared_norm == 0.0 && !(noise->trace > 0.0) &&
+           !(noise->signal > 0.0);
+}
+
 static void weigh(judgement *j)
 {
     const plumb_noise *noise = &j->input->noise;
@@ -282,6 +289,8 @@ static void advise_unknown(judgement *j)
 {
     if (j->input->micro_batches < 2) {
         say(j, " One micro-batch a step has no spread to measure: cut it into several.");
+    } else if (without_gradient(&j->input->noise)) {
+        say(j, " All gradients are zero: there is nothing to measure.");
     } else if (without_noise(&j->input->noise)) {
         say(j, " All micro-batches of a step have the same gradient: there is no noise to measure. "
                "Do they have samples of their own?");

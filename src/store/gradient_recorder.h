@@ -6,26 +6,21 @@
 #ifndef STORE_GRADIENT_RECORDER_H
 #define STORE_GRADIENT_RECORDER_H
 
-#include "store/shared_error.h"
+#include "store/written_file.h"
 
 #include <stdint.h>
-
-typedef struct recorder_parameter {
-    const char *name;
-    int64_t rows, cols;
-    const float *initial_values; /* rows x cols, the same on all ranks; not kept */
-} recorder_parameter;
 
 typedef struct gradient_recorder gradient_recorder;
 
 /*
  * Makes PATH.partial with room for `steps` steps of `micro_batches` micro-batches of `samples`
- * samples each. parameters[count] is copied, the names are not. Collective; errors are agreed, and
+ * samples each. parameters[count] is copied, names and initial values are
+ * not. Collective; errors are agreed, and
  * then nothing is left behind and *recorder is NULL.
  */
 int gradient_recorder_create(gradient_recorder **recorder, MPI_Comm communicator, const char *path,
                              int64_t steps, int64_t micro_batches, double samples,
-                             const recorder_parameter *parameters, int count, const char *version,
+                             const written_parameter *parameters, int count, const char *version,
                              const char *options, shared_error *e);
 
 /* One micro-batch's gradient, by one rank. Local; so are errors: agree on them. */

@@ -11,14 +11,9 @@
 #ifndef STORE_VALUES_FILE_H
 #define STORE_VALUES_FILE_H
 
-#include "store/shared_error.h"
+#include "store/written_file.h"
 
 #include <stdint.h>
-
-typedef struct values_parameter {
-    const char *name;
-    int64_t rows, cols;
-} values_parameter;
 
 typedef struct values_file values_file;
 
@@ -28,7 +23,7 @@ typedef struct values_file values_file;
  * Collective; errors are agreed, and then nothing is left behind and *file is NULL.
  */
 int values_file_create(values_file **file, MPI_Comm communicator, const char *path, int64_t steps,
-                       const values_parameter *parameters, int count, const char *version,
+                       const written_parameter *parameters, int count, const char *version,
                        const char *options, shared_error *e);
 
 /*

@@ -43,7 +43,7 @@ static void set_aside(int descriptor, double bytes, const char *path, shared_err
 static void reserve(written_file *f, double bytes, shared_error *e)
 {
     if (access(f->path, F_OK) == 0) {
-        shared_error_set(e, SHARED_FILE, "%s exists", f->path);
+        shared_error_set(e, SHARED_FILE, "%s exists: choose another name, or remove it", f->path);
         return;
     }
     int descriptor = open(f->partial, O_WRONLY | O_CREAT | O_EXCL, 0666);

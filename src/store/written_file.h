@@ -12,6 +12,8 @@
 #include "store/hdf5_parallel.h"
 #include "store/shared_error.h"
 
+#include <stdint.h>
+
 typedef struct written_file {
     MPI_Comm communicator;
     int rank, ranks;
@@ -28,6 +30,41 @@ typedef struct written_file {
 int written_file_begin(written_file *f, MPI_Comm communicator, const char *path, double bytes,
                        const char *program, const char *version, const char *options,
                        shared_error *e);
+
+/* A parameter of such a file. */
+typedef struct written_parameter {
+    const char *name;
+    int64_t rows, cols;
+    const float *initial_values; /* rows x cols, the same on all ranks; NULL: none are written */
+} written_parameter;
+
+/* The parameters and a dataset of each. */
+typedef struct written_datasets {
+    int count;
+    hid_t *datasets;               /* [count] */
+    written_parameter *parameters; /* [count] */
+} written_datasets;
+
+/* Copies the parameters, not their names; no dataset is open yet. Local. written_datasets_free
+ * whatever it returns. */
+int written_datasets_make(written_datasets *d, const written_parameter *parameters, int count,
+                          shared_error *e);
+
+/* Closes those that are open; `e` tells if HDF5 could not write the rest. */
+void written_datasets_close(written_datasets *d, const written_file *f, shared_error *e);
+
+void written_datasets_free(written_datasets *d);
+
+/* "/parameters/NAME/WHAT" */
+void written_parameter_path(const written_parameter *p, const char *what, char path[256]);
+
+/*
+ * Writes this rank's panel of rows into a dataset whose last two dimensions are the parameter's;
+ * `lead` tells where in those before it. Every rank has the same `values`, rows x cols. Local.
+ * Negative on failure.
+ */
+int written_file_panel(const written_file *f, hid_t dataset, const written_parameter *p, int rank,
+                       int64_t lead, const float *values);
 
 /*
  * A dataset of 32-bit floats with the groups above it; `chunk` NULL: in one piece, which cannot
