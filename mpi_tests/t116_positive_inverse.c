@@ -146,6 +146,25 @@ START_TEST(doubles_against_lapack)
 }
 END_TEST
 
+START_TEST(conditioned_doubles_against_lapack)
+{
+    int n = sizes[_i];
+    double *matrix = make_matrix(n);
+    double *wanted = reference_inverse(n, matrix, 1e-4);
+    double *inverse = reference_doubles((int64_t)n * n);
+    double *scratch = reference_doubles(positive_inverse_scratch(n));
+    ck_assert(positive_inverse_conditioned_double(n, matrix, 1e-4, inverse, scratch));
+    double error = relative_error(n, inverse, wanted);
+    ck_assert_msg(error <= 1e-10, "n %d: %g", n, error);
+    ck_assert(positive_inverse_conditioned_double(n, matrix, 1e-4, matrix, scratch));
+    ck_assert(relative_error(n, matrix, inverse) == 0.0);
+    free(scratch);
+    free(inverse);
+    free(wanted);
+    free(matrix);
+}
+END_TEST
+
 /* A diagonal with one element that is negative, zero or NaN, wherever it stands. */
 START_TEST(not_positive_definite)
 {
@@ -161,6 +180,7 @@ START_TEST(not_positive_definite)
                 matrix[i * n + i] = i == place ? bad[k] - 0.5 : 1.0;
             }
             ck_assert(!positive_inverse_double(n, matrix, 0.5, inverse, scratch));
+            ck_assert(!positive_inverse_conditioned_double(n, matrix, 0.5, inverse, scratch));
             ck_assert(!invert_floats(positive_inverse_single, false, n, matrix, 0.5, inverse));
             ck_assert(!invert_floats(positive_inverse_conditioned, false, n, matrix, 0.5, inverse));
         }
@@ -178,6 +198,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, floats_against_lapack, 0, SIZES);
     tcase_add_loop_test(tcase, doubles_against_lapack, 0, SIZES);
+    tcase_add_loop_test(tcase, conditioned_doubles_against_lapack, 0, SIZES);
     tcase_add_loop_test(tcase, not_positive_definite, 0, SIZES);
     suite_add_tcase(suite, tcase);
     return test_run(suite);

@@ -28,6 +28,9 @@
 /* How far the estimate of the largest eigenvalue may lie below it. */
 static const double MARGIN = 1.08;
 
+/* Shifts from here on leave a condition that Gauss-Jordan elimination in double takes. */
+static const double LEAST_CONDITIONED_SHIFT = 1e-4;
+
 /* The first stage's interval, the margin taken off, and its poles where the condition asks for all
  * of them; what the second's interval leaves to rounding beyond the band of the first, and its
  * error. */
@@ -140,9 +143,16 @@ static double form_gram(const polar_problem *problem, polar_exact_work *w)
     return (double)polar_fast_scale_in(side, rounded, as_floats(w->scratch));
 }
 
-static plumb_status form_inverse(double shift, int pole, polar_exact_work *w)
+static plumb_status form_inverse(const partial_fractions *f, double unit, double shift, int pole,
+                                 polar_exact_work *w)
 {
-    if (!positive_inverse_double(w->blocks.side, w->gram, shift, w->inverse, w->scratch)) {
+    int side = w->blocks.side;
+    double sum = f->shifts[pole] * unit + shift;
+    if (sum >= LEAST_CONDITIONED_SHIFT * unit &&
+        positive_inverse_conditioned_double(side, w->gram, sum, w->inverse, w->scratch)) {
+        return PLUMB_OK;
+    }
+    if (!positive_inverse_double(side, w->gram, sum, w->inverse, w->scratch)) {
         return polar_fast_not_positive(pole);
     }
     return PLUMB_OK;
@@ -168,7 +178,7 @@ static plumb_status add_poles(const partial_fractions *f, int first, double unit
                               polar_exact_work *w)
 {
     for (int pole = first; pole < f->poles; pole++) {
-        PROPAGATE(form_inverse(f->shifts[pole] * unit + shift, pole, w));
+        PROPAGATE(form_inverse(f, unit, shift, pole, w));
         add_inverse(f, unit, pole, w);
     }
     return PLUMB_OK;
@@ -193,7 +203,7 @@ static plumb_status form_first_factor(double unit, double *error, polar_exact_wo
 {
     partial_fractions f, newton;
     PROPAGATE(partial_fractions_zolotarev(FIRST_LOWEST, FIRST_POLES, &f));
-    PROPAGATE(form_inverse(f.shifts[0] * unit, 0, w));
+    PROPAGATE(form_inverse(&f, unit, 0.0, 0, w));
     double lowest = lowest_value(unit, w), most = f.error;
     for (int steps = 2; steps > 0 && lowest > 0.0 && lowest < 1.0; steps--) {
         PROPAGATE(partial_fractions_newton(lowest, steps, &newton));

@@ -23,10 +23,12 @@ bool positive_inverse_double(int n, const double *matrix, double shift, double *
 
 /*
  * The same by recursive Gauss-Jordan elimination, about a fifth faster, for matrices of condition
- * up to about 1e3: beyond, Schur complements lose definiteness.
+ * up to about 1e3, in double 1e6: beyond, Schur complements lose definiteness.
  */
 bool positive_inverse_conditioned(int n, const float *matrix, float shift, float *inverse,
                                   float *scratch);
+bool positive_inverse_conditioned_double(int n, const double *matrix, double shift, double *inverse,
+                                         double *scratch);
 
 /* Copies the lower triangle to the upper one. */
 void positive_mirror_single(int n, float *matrix);

@@ -248,3 +248,118 @@ static bool NAME(inverse)(int n, const REAL *matrix, REAL shift, REAL *inverse, 
     NAME(square_factor)(n, factor, inverse);
     return true;
 }
+
+/* ---- Gauss-Jordan elimination ---------------------------------------------------------------- */
+
+/* Lower triangle of result (n x n) += alpha left' right, both inner x n. */
+static void NAME(add_half_transposed)(int n, int inner, REAL alpha, const REAL *left,
+                                      int left_stride, const REAL *right, int right_stride,
+                                      REAL *result, int stride)
+{
+    int block = NAME(block_rows)(n);
+    for (int i = 0; i < n; i += block) {
+        int rows = n - i < block ? n - i : block;
+        NAME(multiply)
+        (CblasTrans, CblasNoTrans, rows, i + rows, inner, alpha, left + i, left_stride, right,
+         right_stride, 1, result + (int64_t)i * stride, stride);
+    }
+}
+
+/* to = the transpose of from (rows x cols). */
+static void NAME(transpose)(int rows, int cols, const REAL *from, int from_stride, REAL *to,
+                            int to_stride)
+{
+    enum { TILE = 16 };
+    for (int i0 = 0; i0 < rows; i0 += TILE) {
+        int i1 = i0 + TILE < rows ? i0 + TILE : rows;
+        for (int j0 = 0; j0 < cols; j0 += TILE) {
+            int j1 = j0 + TILE < cols ? j0 + TILE : cols;
+            for (int i = i0; i < i1; i++) {
+                for (int j = j0; j < j1; j++) {
+                    to[(int64_t)j * to_stride + i] = from[(int64_t)i * from_stride + j];
+                }
+            }
+        }
+    }
+}
+
+/* Gauss-Jordan elimination in place of the first n of `width` rows and columns. */
+static inline bool NAME(eliminate)(int n, int width, REAL *restrict leaf)
+{
+    REAL row[LEAF], column[LEAF];
+    for (int k = 0; k < n; k++) {
+        REAL pivot = leaf[k * width + k];
+        if (!(pivot > 0)) {
+            return false;
+        }
+        REAL inverse = 1 / pivot;
+        for (int i = 0; i < width; i++) {
+            row[i] = leaf[k * width + i] * inverse;
+            column[i] = leaf[i * width + k];
+        }
+        for (int i = 0; i < width; i++) {
+            for (int j = 0; j < width; j++) {
+                leaf[i * width + j] -= column[i] * row[j];
+            }
+        }
+        for (int i = 0; i < width; i++) {
+            leaf[i * width + k] = -column[i] * inverse;
+        }
+        for (int j = 0; j < width; j++) {
+            leaf[k * width + j] = row[j];
+        }
+        leaf[k * width + k] = inverse;
+    }
+    return true;
+}
+
+VECTOR_CLONES
+static bool NAME(invert_leaf)(int n, REAL *matrix, int stride)
+{
+    REAL leaf[LEAF * LEAF] __attribute__((aligned(64)));
+    bool narrow = n <= LEAF / 2;
+    int width = narrow ? LEAF / 2 : LEAF;
+    NAME(load_leaf)(n, width, matrix, stride, leaf);
+    bool positive = narrow ? NAME(eliminate)(n, LEAF / 2, leaf) : NAME(eliminate)(n, LEAF, leaf);
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j <= i; j++) {
+            matrix[(int64_t)i * stride + j] = leaf[i * width + j];
+            matrix[(int64_t)j * stride + i] = leaf[i * width + j];
+        }
+    }
+    return positive;
+}
+
+/*
+ * The inverse in place by blocks, with B = A11^-1, W = A21 B, C = (A22 - W A21')^-1:
+ *
+ *     A^-1 = [ B + W'C W   -W'C ]
+ *            [ -C W           C ]
+ */
+static bool NAME(invert)(int n, REAL *matrix, int stride, REAL *scratch)
+{
+    if (n <= LEAF) {
+        return NAME(invert_leaf)(n, matrix, stride);
+    }
+    int first = leading_part(n), rest = n - first;
+    REAL *lower = matrix + (int64_t)first * stride, *last = lower + first; /* A21, A22 */
+    REAL *product = scratch;                                               /* W: rest x first */
+    scratch += (int64_t)rest * first;
+    if (!NAME(invert)(first, matrix, stride, scratch)) {
+        return false;
+    }
+    NAME(multiply)
+    (CblasNoTrans, CblasNoTrans, rest, first, first, 1, lower, stride, matrix, stride, 0, product,
+     first);
+    NAME(add_half)(rest, first, -1, product, first, lower, stride, last, stride);
+    if (!NAME(invert)(rest, last, stride, scratch)) {
+        return false;
+    }
+    NAME(multiply)
+    (CblasNoTrans, CblasNoTrans, rest, first, rest, -1, last, stride, product, first, 0, lower,
+     stride);
+    NAME(add_half_transposed)(first, rest, -1, product, first, lower, stride, matrix, stride);
+    NAME(mirror)(first, matrix, stride);
+    NAME(transpose)(rest, first, lower, stride, matrix + first, stride);
+    return true;
+}
