@@ -1112,6 +1112,7 @@ plumb_status plumb_echo_polar(int64_t rows, int64_t cols, int64_t count, const f
  * that variance. Of `options` most, whiten and folds count (a fold of several groups counts as one
  * group); whiten 2: by the inverse roots of the noise's whole covariances of rows and of columns,
  * which takes many more groups than the longer side over the shorter one. Any result may be NULL.
+ * Gradients of zero: signals, echoes and errors are NAN.
  * Local. Errors: ARGUMENT, NONFINITE, MEMORY, NUMERICAL.
  */
 plumb_status plumb_echo_held_out(int64_t rows, int64_t cols, int64_t count,

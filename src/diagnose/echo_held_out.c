@@ -141,18 +141,21 @@ static void tell(const held_out *h, int64_t most, double *variance, double *sign
     int64_t side = h->groups.side, length = h->groups.length;
     double folds = (double)h->groups.folds;
     double one = h->deviations / ((folds - 1.0) * (double)(side * length));
+    /* Stand-ins of zero have no directions. */
+    double known = h->values[0] > 0.0 ? 0.0 : NAN;
     if (variance != NULL) {
         *variance = one;
     }
     for (int64_t j = 0; j < most; j++) {
         if (signals != NULL) {
-            signals[j] = echo_law_signal(side, length, one / (folds - 1.0), h->values[j] / folds);
+            signals[j] =
+                known + echo_law_signal(side, length, one / (folds - 1.0), h->values[j] / folds);
         }
         if (echoes != NULL) {
-            echoes[j] = h->sums[j] / folds;
+            echoes[j] = known + h->sums[j] / folds;
         }
         if (errors != NULL) {
-            errors[j] = standard_error(h->sums[j], h->squares[j], folds);
+            errors[j] = known + standard_error(h->sums[j], h->squares[j], folds);
         }
     }
 }
