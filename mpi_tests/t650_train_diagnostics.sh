@@ -95,6 +95,39 @@ sed -n '/^advice  /,$p' out | sed 's/^advice//' | tr -s ' \n' ' ' | sed 's/^ //;
 tail -n 1 full/metrics.jsonl | grep -qF "\"advice\":\"$advice\"" ||
     failed "the last line's advice is another"
 
+# What is said rests on the numbers of the lines: averages over steps with factor 0.95, and bias over
+# variance of muon's parameters as in the one full diagnosis of a run.
+ranks 2 "${gpt[@]}" --diagnostics full --diagnostics-every 100 --diagnostics-layers --run once
+expect_code 0 once
+python3 - <<'PYTHON' || failed 'averages and advice are not made of the lines'
+import json, math, re
+lines = [json.loads(line) for line in open("once/metrics.jsonl")][1:]
+trace = signal = 0.0
+for line in lines:
+    norm = line["signal"] + line["noise_trace"] / 2  # of a micro-batch of two samples
+    trace = 0.95 * trace + line["noise_trace"] / norm
+    signal = 0.95 * signal + line["signal"] / norm
+    scale = line["noise_scale_average"]
+    assert scale is None or math.isclose(scale, trace / signal, rel_tol=1e-6), (scale, trace / signal)
+assert scale is not None
+layers = [layer for name, layer in lines[0]["layers"].items()
+          if re.search("attention|mlp", name) and layer["update_variance"] is not None]
+total = lines[0]
+assert len(layers) > 3
+for layer in layers:  # of the step, the mean of 8 groups
+    assert math.isclose(layer["update_bias"] / layer["update_variance"], layer["update_ratio"])
+    assert math.isclose(layer["update_streamed_ratio"], 64 * layer["update_ratio"])
+bias = sum(layer["update_bias"] for layer in layers)
+variance = sum(layer["update_variance"] for layer in layers)
+error = math.sqrt(sum(layer["update_bias_error"] ** 2 for layer in layers))
+said = re.search(r"orthogonalised update: (\S+) ± (\d\S*\d)", lines[-1]["advice"])
+assert math.isclose(float(said[1]), bias / variance, rel_tol=0.05, abs_tol=0.05 * error / variance), (
+    said[1], bias / variance)
+assert math.isclose(float(said[2]), error / variance, rel_tol=0.06), (said[2], error / variance)
+spectrum = layers[0]
+assert spectrum["observed"] != spectrum["signals"] != spectrum["echoes"]
+PYTHON
+
 # Every number of ranks, every owner map: the same text.
 deterministic full >expected
 for way in '1 sharded on' '3 sharded off' '2 rank0 on'; do

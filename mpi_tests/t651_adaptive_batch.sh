@@ -77,6 +77,21 @@ expect_code 0 'with a correction'
 [ "$(field corrected/metrics.jsonl micro_batches | sort -u | wc -l)" -gt 1 ] ||
     failed 'K stays where it is with a correction'
 
+# K is what the rule makes of the averages in the lines, in samples.
+ranks 2 "${mlp[@]}" --micro-batch-size 4 --adaptive-batch 4:400 --adaptive-every 5 --run ruled
+expect_code 0 ruled
+paste <(field ruled/metrics.jsonl micro_batches) <(field ruled/metrics.jsonl noise_scale_average) \
+    <(field ruled/metrics.jsonl noise_scale_average_error) |
+    awk 'NR % 5 == 1 && NR > 1 && known {
+            x = scale / 4; x = x < k / 2 ? k / 2 : x > 2 * k ? 2 * k : x
+            x = 4 * int(x / 4 + 0.5); x = x < 4 ? 4 : x > 400 ? 400 : x
+            wanted = x > 1.25 * k || x < 0.75 * k ? x : k
+            free += wanted != 2 * k && 2 * wanted != k
+            bad += $1 != wanted
+        }
+        { k = $1; scale = $2; known = $2 != "null" && $3 != "null" && $3 < $2 }
+        END { exit bad || !free }' || failed 'K is not what the rule says'
+
 # What was consumed: tokens per second times seconds is the sum over the steps of 2 x 16 K.
 units=$(field down/metrics.jsonl micro_batches | awk '{ sum += 32 * $1 } END { print sum }')
 awk -v a="$(field down/summary.json tokens_per_second)" \
