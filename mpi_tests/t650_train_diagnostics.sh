@@ -110,6 +110,9 @@ for line in lines:
     scale = line["noise_scale_average"]
     assert scale is None or math.isclose(scale, trace / signal, rel_tol=1e-6), (scale, trace / signal)
 assert scale is not None
+summary = json.load(open("once/summary.json"))
+assert summary["noise_scale"] == scale
+assert summary["noise_scale_error"] == lines[-1]["noise_scale_average_error"]
 layers = [layer for name, layer in lines[0]["layers"].items()
           if re.search("attention|mlp", name) and layer["update_variance"] is not None]
 total = lines[0]

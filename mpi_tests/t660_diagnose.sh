@@ -215,4 +215,29 @@ awk 'length > 100 { exit 1 }' out || failed 'a line of more than 100 columns'
 for text in 'noise scale' 'Advice' '^step 3' 'Frobenius' '^all'; do
     grep -q "$text" out || failed "no '$text' in the table"
 done
+# Totals of one step: ratios of sums, errors added as squares, echoes by directions.
+"${fixture%/*}/gradient_fixture" good totals.h5 || failed 'no fixture good'
+ranks 1 diagnose totals.h5 --last-step 1 --json
+expect_code 0 totals
+python3 - <<'PYTHON' || failed 'the total is not made of its parameters'
+import json, math
+result = json.load(open("out"))
+total, groups = result["total"]["update"], result["groups"]
+matrices = [p for p in result["parameters"] if p["update"]["variance"] is not None]
+def near(a, b):
+    assert math.isclose(a, b, rel_tol=1e-9), (a, b)
+assert groups == 8 and matrices
+for name in "variance", "bias", "step_bias", "step_variance":
+    near(total[name], sum(p["update"][name] for p in matrices))
+for name in "variance_error", "bias_error":
+    near(total[name], math.hypot(*(p["update"][name] for p in matrices)))
+near(total["ratio"], total["step_bias"] / total["step_variance"])
+near(total["streamed_ratio"], groups * total["bias"] / total["variance"])
+near(total["ratio_error"], math.hypot(total["bias_error"] / groups ** 2 / total["step_variance"],
+                                      total["ratio"] * total["variance_error"] / total["variance"]))
+echo = result["total"]["echo"]
+near(echo["directions"], sum(p["echo"]["directions"] for p in matrices))
+near(echo["mean"] * echo["directions"],
+     sum(p["echo"]["mean"] * p["echo"]["directions"] for p in matrices))
+PYTHON
 finish
