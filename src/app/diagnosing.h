@@ -55,7 +55,7 @@ typedef enum finding_value {
     ECHO_THRESHOLD,
     ECHO_EDGE,
     ECHO_GROUP_VARIANCE, /* of one entry of one group, whitened if that is wanted */
-    FINDING_REASONS, /* bits: why something is not available */
+    FINDING_REASONS,     /* bits: why something is not available */
     FINDING_VALUES
 } finding_value;
 
