@@ -152,7 +152,7 @@ static void mixed_hash(int64_t bucket_elements, char hash[33])
                                         i == 0 ? VECTOR : SIDE, values[i], &one, &id) == PLUMB_OK;
     }
     for (int step = 0; step < 2; step++) {
-        int64_t first, count;
+        int64_t first = 0, count = 0;
         good = good && plumb_begin_step(p, TOTAL) == PLUMB_OK;
         good = good && plumb_share(p, TOTAL, &first, &count) == PLUMB_OK;
         for (int64_t k = first; good && k < first + count; k++) {
