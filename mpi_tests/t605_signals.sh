@@ -70,4 +70,25 @@ stop_launcher() {
 when_running launched stop_launcher
 wait $launcher && failed 'mpirun reports success after SIGTERM'
 whole launched
+
+# A rank that comes nowhere, as if its node were lost: the one that was told to stop leaves by
+# itself, some ten seconds later.
+# shellcheck disable=SC2317 # called through when_running
+freeze() {
+    local tries
+    kill -STOP "$(cat pid.1)"
+    kill -TERM "$(cat pid.0)"
+    for ((tries = 0; tries < 600; tries++)); do
+        [ ! -s code.0 ] || break
+        sleep 0.05
+    done
+    kill -KILL "$(cat pid.1)"
+}
+forget
+when_running frozen freeze &
+WORK=$work timeout --kill-after=5 120 "$MPIRUN" -np 2 bash -c "$rank_script" rank \
+    "$PLUMB" "${gpt[@]}" --run frozen >out 2>err </dev/null
+wait
+[ "$(cat code.0)" = 143 ] || failed "exit code $(cat code.0) of a rank told to stop"
+grep -q '^plumb: told to stop, but the step does not end' err || failed 'no message of the end'
 finish

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/slurm/train and scaling on a real Slurm of two virtual hosts: a core a rank, the bits of
-# mpirun, and an end after a killed rank (at KillWait, five seconds here) and after scancel. And
+# mpirun, and an end after a killed rank (long before KillWait) and after scancel. And
 # scripts/virtual-slurm itself leaves nothing behind. Skipped where there is no Slurm.
 # ranks: serial
 # shellcheck disable=SC1091,SC2154,SC2034 # names from and for program.sh and virtual.sh

@@ -179,9 +179,10 @@ static void run_steps(diagnosing *d)
             failure_set(&d->failure, EXIT_INTERRUPTED + d->stop_signal, "stopped by a signal");
         }
         if (d->failure.code != EXIT_OK) {
-            return;
+            break;
         }
     }
+    stop_signal_settle();
 }
 
 static void finish(diagnosing *d)

@@ -247,6 +247,7 @@ static int replay(const replay_options *options, failure *f)
         set_up(&r);
         if (r.failure.code == EXIT_OK) {
             replay_steps(&r);
+            stop_signal_settle();
             finish_out(&r);
         }
         take_down(&r);

@@ -236,6 +236,7 @@ static void run(training *t)
 
 static void take_down(training *t)
 {
+    stop_signal_settle();
     warnings_gather(&t->warnings, &t->ranks, training_warn, t);
     train_record_finish(t);
     if (t->ranks.rank == 0 && t->directory_made) {
