@@ -1,6 +1,7 @@
 /*
  * What `plumb bench exchange` measures: from the caller's gradients to the caller's new values,
- * by the library and by a bare MPI_Allreduce of the same payload, in turns.
+ * by the library, by a bare MPI_Allreduce of the same payload, and by a sharded step of MPI's own
+ * collectives, in turns.
  */
 #ifndef APP_BENCH_EXCHANGE_H
 #define APP_BENCH_EXCHANGE_H
@@ -22,6 +23,7 @@ typedef struct bench_exchange_options {
 /* Who brings the gradients to everybody. */
 typedef enum bench_exchange_way {
     EXCHANGE_MPI,        /* MPI_Allreduce in place and nothing else: what the others are held to */
+    EXCHANGE_COLLECTIVE, /* MPI_Reduce_scatter, this rank's share of the update, MPI_Allgatherv */
     EXCHANGE_BUFFER,     /* the library, gradients written in plumb_gradient_buffer's memory */
     EXCHANGE_ACCUMULATE, /* the library, gradients in the caller's own memory */
     EXCHANGE_ALLREDUCE,  /* the library with PLUMB_EXCHANGE_ALLREDUCE, gradients as BUFFER */
@@ -35,8 +37,8 @@ typedef struct bench_exchange_result {
     int64_t rounds;                   /* that count */
     quartiles seconds[EXCHANGE_WAYS]; /* of the slowest rank */
     quartiles ratio[EXCHANGE_WAYS];   /* over EXCHANGE_MPI of the same round */
-    double sent[EXCHANGE_WAYS]; /* bytes of a step, all ranks, by the library's accounting; MPI's:
-                                   those of a ring, 2 (P - 1) payloads */
+    double sent[EXCHANGE_WAYS]; /* bytes of a step, all ranks, by the library's accounting; for
+                                   MPI's own: those of a ring, 2 (P - 1) payloads */
 } bench_exchange_result;
 
 /* Collective. Returns f's code; the result is the same on all ranks. */

@@ -6,6 +6,10 @@
  *
  * The library's time is plumb_begin_step (with asking for the memory of gradients) plus everything
  * from the first plumb_accumulate to the end of plumb_end_step, the update by plain SGD included.
+ *
+ * EXCHANGE_COLLECTIVE is what a step of sharded data parallelism costs with MPI's own collectives
+ * (Rajbhandari et al. 2020, ZeRO, arXiv 1910.02054, section 5): the sums of this rank's share, its
+ * update by the same SGD, and everybody's values.
  */
 #include "app/bench_exchange.h"
 
@@ -15,10 +19,10 @@
 
 enum { LEAST_ROUNDS = 5, MOST_ROUNDS = 5000, WARM_UP = 3 };
 
-const char *const bench_exchange_way_names[EXCHANGE_WAYS] = {"MPI_Allreduce", "gradient buffers",
-                                                             "accumulate", "exchange allreduce"};
+const char *const bench_exchange_way_names[EXCHANGE_WAYS] = {
+    "MPI_Allreduce", "reduce-scatter", "gradient buffers", "accumulate", "exchange allreduce"};
 
-/* One handle with its parameters. */
+/* One handle with its parameters; EXCHANGE_COLLECTIVE has values alone. */
 typedef struct exchange_side {
     plumb *plumb;
     float *values;   /* [elements] */
@@ -34,6 +38,9 @@ typedef struct exchange_bench {
     int64_t elements;
     float *source;  /* [elements]: this rank's gradient */
     float *payload; /* [elements]: the caller's memory that it is in when the clock starts */
+    float *sums;    /* [counts[rank]]: EXCHANGE_COLLECTIVE's */
+    int *counts;    /* [ranks]: elements of a rank's share there */
+    int *starts;    /* [ranks] */
     exchange_side sides[EXCHANGE_WAYS];
     double *times[EXCHANGE_WAYS]; /* [MOST_ROUNDS] */
 } exchange_bench;
@@ -152,22 +159,51 @@ static double run_library(exchange_bench *b, exchange_side *s, failure *f)
     return seconds + MPI_Wtime() - start;
 }
 
-static double run_mpi(exchange_bench *b, failure *f)
+static int all_reduce(exchange_bench *b)
+{
+    return MPI_Allreduce(MPI_IN_PLACE, b->payload, (int)b->elements, MPI_FLOAT, MPI_SUM,
+                         b->ranks->communicator);
+}
+
+/* The update at rate 1: less the mean of the gradients. */
+static int collective_step(exchange_bench *b)
+{
+    int own = b->counts[b->ranks->rank];
+    float divisor = (float)b->ranks->count;
+    float *values = b->sides[EXCHANGE_COLLECTIVE].values + b->starts[b->ranks->rank];
+    int result = MPI_Reduce_scatter(b->payload, b->sums, b->counts, MPI_FLOAT, MPI_SUM,
+                                    b->ranks->communicator);
+    for (int i = 0; i < own; i++) {
+        values[i] -= b->sums[i] / divisor;
+    }
+    return result != MPI_SUCCESS ? result
+                                 : MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL,
+                                                  b->sides[EXCHANGE_COLLECTIVE].values, b->counts,
+                                                  b->starts, MPI_FLOAT, b->ranks->communicator);
+}
+
+static double run_mpi(exchange_bench *b, int (*step)(exchange_bench *), failure *f)
 {
     memcpy(b->payload, b->source, (size_t)b->elements * sizeof(float));
     MPI_Barrier(b->ranks->communicator);
     double start = MPI_Wtime();
-    if (MPI_Allreduce(MPI_IN_PLACE, b->payload, (int)b->elements, MPI_FLOAT, MPI_SUM,
-                      b->ranks->communicator) != MPI_SUCCESS) {
-        failure_set(f, EXIT_LIBRARY, "MPI_Allreduce failed");
+    if (step(b) != MPI_SUCCESS) {
+        failure_set(f, EXIT_LIBRARY, "a collective of MPI failed");
     }
     return MPI_Wtime() - start;
+}
+
+static double run_way(exchange_bench *b, int way, failure *f)
+{
+    return way == EXCHANGE_MPI          ? run_mpi(b, all_reduce, f)
+           : way == EXCHANGE_COLLECTIVE ? run_mpi(b, collective_step, f)
+                                        : run_library(b, &b->sides[way], f);
 }
 
 /* After the first step from zero with rate 1 the values are minus the mean. */
 static int check_values(const exchange_bench *b, failure *f)
 {
-    for (int way = EXCHANGE_BUFFER; way < EXCHANGE_WAYS && f->code == EXIT_OK; way++) {
+    for (int way = EXCHANGE_COLLECTIVE; way < EXCHANGE_WAYS && f->code == EXIT_OK; way++) {
         for (int64_t i = 0; i < b->elements; i++) {
             double sum = 0.0;
             for (int rank = 0; rank < b->ranks->count; rank++) {
@@ -190,7 +226,7 @@ static int run_round(exchange_bench *b, int64_t round, double *times, failure *f
 {
     for (int i = 0; i < EXCHANGE_WAYS && f->code == EXIT_OK; i++) {
         int way = (int)((round + i) % EXCHANGE_WAYS);
-        times[way] = way == EXCHANGE_MPI ? run_mpi(b, f) : run_library(b, &b->sides[way], f);
+        times[way] = run_way(b, way, f);
     }
     return ranks_agree(b->ranks, f);
 }
@@ -231,13 +267,32 @@ static void summarise(exchange_bench *b, bench_exchange_result *result)
         bench_largest(b->ranks, b->times[way], result->rounds);
         result->sent[way] = b->sides[way].sent;
     }
-    result->sent[EXCHANGE_MPI] = 2.0 * (double)(b->ranks->count - 1) * (double)result->bytes;
+    double ring = 2.0 * (double)(b->ranks->count - 1) * (double)result->bytes;
+    result->sent[EXCHANGE_MPI] = result->sent[EXCHANGE_COLLECTIVE] = ring;
     for (int way = 0; way < EXCHANGE_WAYS; way++) {
         result->ratio[way] =
             quartiles_of_ratios(b->times[way], b->times[EXCHANGE_MPI], result->rounds);
     }
     for (int way = 0; way < EXCHANGE_WAYS; way++) {
         result->seconds[way] = quartiles_of(b->times[way], result->rounds);
+    }
+}
+
+static void allocate_collective(exchange_bench *b, failure *f)
+{
+    int64_t count = b->ranks->count;
+    b->counts = calloc((size_t)count, sizeof *b->counts);
+    b->starts = calloc((size_t)count, sizeof *b->starts);
+    b->sums = calloc((size_t)(b->elements / count + 1), sizeof *b->sums);
+    b->sides[EXCHANGE_COLLECTIVE].values = calloc((size_t)b->elements, sizeof(float));
+    if (b->counts == NULL || b->starts == NULL || b->sums == NULL ||
+        b->sides[EXCHANGE_COLLECTIVE].values == NULL) {
+        failure_set(f, EXIT_LIBRARY, "no memory");
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        b->starts[i] = (int)(i * b->elements / count);
+        b->counts[i] = (int)((i + 1) * b->elements / count) - b->starts[i];
     }
 }
 
@@ -252,6 +307,7 @@ static int allocate(exchange_bench *b, failure *f)
     if (b->source == NULL || b->payload == NULL || times == NULL) {
         failure_set(f, EXIT_LIBRARY, "no memory");
     }
+    allocate_collective(b, f);
     for (int64_t i = 0; f->code == EXIT_OK && i < b->elements; i++) {
         b->source[i] = gradient_value(i, b->ranks->rank);
     }
@@ -268,6 +324,9 @@ static void destroy(exchange_bench *b)
     }
     free(b->source);
     free(b->payload);
+    free(b->sums);
+    free(b->counts);
+    free(b->starts);
     free(b->times[0]);
 }
 
