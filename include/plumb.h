@@ -783,8 +783,11 @@ typedef struct plumb_environment {
  */
 plumb_status plumb_inspect_environment(plumb_environment *environment);
 
-/* What the library holds at this moment, in all handles together: nothing after the last
- * plumb_destroy. Local. Either pointer may be NULL. */
+/*
+ * What the library holds at this moment, in all handles together: nothing after the last
+ * plumb_destroy. This rank's part of memory that it shares with the other ranks of its node is
+ * counted, theirs is not. Local. Either pointer may be NULL.
+ */
 plumb_status plumb_memory_in_use(int64_t *allocations, int64_t *bytes);
 
 /* ------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "exchange/fault.h"
+#include "exchange/window.h"
 #include "support/exact_run.h"
 #include "support/miniature.h"
 #include "support/test.h"
@@ -296,6 +297,23 @@ START_TEST(many_handles)
 }
 END_TEST
 
+/* plumb_memory_in_use counts what a rank brings to a window, and the list of everybody's. */
+START_TEST(counted_memory)
+{
+    MPI_Comm host;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+    window w;
+    test_all(window_make(MPI_COMM_WORLD, host, 4096, &w) == PLUMB_OK);
+    int64_t allocations = -1, bytes = -1;
+    plumb_memory_in_use(&allocations, &bytes);
+    test_all(allocations == 2 && bytes == 4096 + w.size * (int64_t)sizeof *w.bases);
+    window_free(&w);
+    plumb_memory_in_use(&allocations, &bytes);
+    test_all(allocations == 0 && bytes == 0);
+    MPI_Comm_free(&host);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("windows");
@@ -303,6 +321,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(loops, placements, 0, 6);
     tcase_add_loop_test(loops, looked_at_by_the_reader, 0, 6);
     suite_add_tcase(suite, loops);
+    test_add(suite, "counted memory", counted_memory);
     test_add(suite, "curvature", curvature);
     test_add(suite, "memory grows", memory_grows);
     test_add(suite, "no window", no_window);

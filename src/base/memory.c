@@ -16,6 +16,12 @@ bool memory_poisoned;
 static atomic_llong live_allocations;
 static atomic_llong live_bytes;
 
+void memory_count(int64_t allocations, int64_t bytes)
+{
+    atomic_fetch_add(&live_allocations, allocations);
+    atomic_fetch_add(&live_bytes, bytes);
+}
+
 plumb_status memory_allocate(int64_t count, size_t size, void *block)
 {
     void *pointer = NULL;
@@ -30,8 +36,7 @@ plumb_status memory_allocate(int64_t count, size_t size, void *block)
     REQUIRE(pointer != NULL, PLUMB_ERROR_MEMORY, "no memory for %lld elements of %zu bytes",
             (long long)count, size);
     memcpy(pointer, &bytes, sizeof bytes);
-    atomic_fetch_add(&live_allocations, 1);
-    atomic_fetch_add(&live_bytes, (long long)bytes);
+    memory_count(1, (int64_t)bytes);
     pointer = (char *)pointer + HEADER;
     if (memory_poisoned) {
         memset(pointer, 0xff, bytes); /* a NaN as float and as double */
@@ -73,8 +78,7 @@ void memory_free(void *block)
     size_t bytes;
     pointer -= HEADER;
     memcpy(&bytes, pointer, sizeof bytes);
-    atomic_fetch_sub(&live_allocations, 1);
-    atomic_fetch_sub(&live_bytes, (long long)bytes);
+    memory_count(-1, -(int64_t)bytes);
     free(pointer);
     pointer = NULL;
     memcpy(block, &pointer, sizeof pointer);

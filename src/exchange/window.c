@@ -64,6 +64,8 @@ static plumb_status allocate(MPI_Comm host, int64_t bytes, window *w)
     MPI_Info_free(&apart);
     TRANSPORT(code);
     w->made = true;
+    w->bytes = bytes;
+    memory_count(bytes > 0, bytes);
     TRANSPORT(MPI_Win_set_errhandler(w->handle, MPI_ERRORS_RETURN));
     for (int rank = 0; rank < w->size; rank++) {
         MPI_Aint size;
@@ -107,6 +109,9 @@ void window_free(window *w)
 {
     if (w->made && !transport_over()) {
         (void)MPI_Win_free(&w->handle);
+    }
+    if (w->bytes > 0) {
+        memory_count(-1, -w->bytes);
     }
     memory_free(&w->bases);
     *w = (window){0};

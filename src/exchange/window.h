@@ -15,8 +15,9 @@
 typedef struct window {
     MPI_Win handle;
     bool made;
-    int size;     /* ranks that share it */
-    char **bases; /* [size] by rank of the sharing communicator */
+    int64_t bytes; /* this rank's own, counted by plumb_memory_in_use */
+    int size;      /* ranks that share it */
+    char **bases;  /* [size] by rank of the sharing communicator */
 } window;
 
 typedef _Atomic(uint32_t) window_flag;
