@@ -75,6 +75,7 @@ grep -q '^step *2/2' "$work/err" || failed 'no progress on standard error'
 for shapes in 4096 4096x x16 0x5 16x16x16 '16x16,' 1000001x1 100000x100000; do
     wrong 2 "shapes '$shapes'" 1 "${polar[@]}" --shapes "$shapes"
 done
+wrong 2 'condition 0.5 is neither 0 nor at least 1' 1 "${polar[@]}" --condition 0.5
 wrong 2 "'quick' is none of fast, fast-3e-3" 1 "${polar[@]}" --methods fast,quick
 wrong 2 "panels 'all' is no shape" 2 "${polar[@]}" --panels all
 wrong 2 'did you mean --shapes' 1 bench polar --shape 16x16

@@ -31,6 +31,16 @@ static const option entries[] = {
     BENCH_INTEGER(bench_polar_options, "accuracy-side", accuracy_side, "N", "256", 0, 8192,
                   "Errors are measured on matrices shrunk to this smaller dimension, if theirs is "
                   "larger; 0: not at all."),
+    {.name = "condition",
+     .kind = OPTION_REAL,
+     .offset = AT(condition),
+     .unit = "C",
+     .initial = "0",
+     .initial_note = "0: of normal numbers",
+     .lowest = 0.0,
+     .highest = 1e7,
+     .help = "Condition number of the matrices that are timed, from 1 on: singular values with "
+             "equal ratios."},
     BENCH_INTEGER(bench_polar_options, "batch", batch, "N", "1000", 0, 1000000,
                   "Matrices of 64 x 64 in one call; 0: none."),
     {.name = "panels",
@@ -176,6 +186,9 @@ static int prepare(const bench_polar_options *o, bench_polar_report *report, fai
         choose_accuracy(report, i, o->accuracy_side);
     }
     const char *end = "";
+    if (o->condition > 0.0 && o->condition < 1.0) {
+        failure_set(f, EXIT_USAGE, "--condition %g is neither 0 nor at least 1", o->condition);
+    }
     bool panels = strcmp(o->panels, "none") != 0;
     if (panels && (!read_shape(o->panels, &report->panels.rows, &report->panels.cols, &end) ||
                    *end != '\0')) {
@@ -200,11 +213,11 @@ static void advance(bench_polar_course *course)
 }
 
 /* Rank 0's own part. */
-static void measure_row(bench_polar_course *course, bench_polar_row *row, double seconds,
-                        failure *f)
+static void measure_row(bench_polar_course *course, bench_polar_row *row, double condition,
+                        double seconds, failure *f)
 {
     char message[512] = "";
-    if (f->code == EXIT_OK && polar_benchmark(row->rows, row->cols, row->wanted, seconds,
+    if (f->code == EXIT_OK && polar_benchmark(row->rows, row->cols, condition, row->wanted, seconds,
                                               &row->speeds, message, sizeof message) != 0) {
         failure_set(f, EXIT_LIBRARY, "%s", message);
     }
@@ -241,7 +254,7 @@ static void measure_all(const ranks *r, const bench_polar_options *o, bench_pola
                    2 * report->count + (o->batch > 0) + panels, "part");
     if (r->rank == 0) {
         for (int i = 0; i < report->count && f->code == EXIT_OK; i++) {
-            measure_row(&course, &report->rows[i], seconds, f);
+            measure_row(&course, &report->rows[i], o->condition, seconds, f);
         }
         if (o->batch > 0 && f->code == EXIT_OK) {
             measure_batch(&course, report, o->batch, seconds, f);
@@ -265,6 +278,7 @@ static void measure(const ranks *r, const void *options, failure *f)
     }
     if (ranks_agree(r, f) == EXIT_OK && prepare(o, report, f) == EXIT_OK) {
         report->ranks = r->count;
+        report->condition = o->condition;
         report->environment.size = sizeof report->environment;
         failure_from_library(f, plumb_inspect_environment(&report->environment), NULL);
         measure_all(r, o, report, f);

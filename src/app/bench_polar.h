@@ -13,6 +13,7 @@ enum { BENCH_POLAR_MOST_SHAPES = 32, BENCH_POLAR_BATCH_SIDE = 64 };
 typedef struct bench_polar_options {
     const char *shapes, *methods, *panels;
     int64_t accuracy_side; /* largest smaller dimension of the matrices that are judged; 0: none */
+    double condition;      /* of the matrices that are timed; 0: of normal numbers */
     int64_t batch;         /* matrices in one call; 0: none */
     int progress;
     double seconds;
@@ -42,6 +43,7 @@ typedef struct bench_polar_report {
     plumb_environment environment;
     bench_polar_row rows[BENCH_POLAR_MOST_SHAPES];
     int count;
+    double condition;
     int64_t batch; /* 0: not measured */
     polar_batch_speeds batch_speeds;
     bench_panels_result panels;

@@ -296,8 +296,9 @@ void bench_polar_print_json(const bench_polar_report *report)
     for (int i = 0; i < report->count; i++) {
         json_array_append_new(shapes, row_json(&report->rows[i]));
     }
-    json_t *object = json_pack("{s:s, s:i, s:s, s:o}", "bench", "polar", "ranks", report->ranks,
-                               "blas_kernel", report->environment.blas_kernel, "shapes", shapes);
+    json_t *object = json_pack("{s:s, s:i, s:f, s:s, s:o}", "bench", "polar", "ranks",
+                               report->ranks, "condition", report->condition, "blas_kernel",
+                               report->environment.blas_kernel, "shapes", shapes);
     if (report->batch > 0) {
         json_object_set_new(object, "batch", batch_json(report));
     }

@@ -215,7 +215,7 @@ static void measure_machine(plan_constants *c, failure *f)
     char message[256];
     bool wanted[POLAR_CONTESTANTS] = {[POLAR_FAST] = true};
     polar_speeds speeds;
-    if (polar_benchmark(512, 512, wanted, 0.2, &speeds, message, sizeof message) != 0) {
+    if (polar_benchmark(512, 512, 0.0, wanted, 0.2, &speeds, message, sizeof message) != 0) {
         failure_set(f, EXIT_LIBRARY, "%s", message);
         return;
     }

@@ -4,7 +4,7 @@
  */
 #include "workload/polar_accuracy.h"
 
-#include "workload/random.h"
+#include "workload/polar_input.h"
 
 #include <cblas.h>
 #include <lapacke.h>
@@ -26,16 +26,6 @@ typedef struct accuracy_arena {
     double *square;          /* side x side */
 } accuracy_arena;
 
-/* q (rows x cols, rows >= cols, by columns): orthonormal columns of normal numbers' QR. */
-static int random_columns(int rows, int cols, uint64_t key, double *q, double *scratch)
-{
-    for (int64_t i = 0; i < (int64_t)rows * cols; i++) {
-        q[i] = random_normal(key, RANDOM_INITIAL_VALUES, 0, 0, (uint64_t)i);
-    }
-    return LAPACKE_dgeqrf(LAPACK_COL_MAJOR, rows, cols, q, rows, scratch) != 0 ||
-           LAPACKE_dorgqr(LAPACK_COL_MAJOR, rows, cols, cols, q, rows, scratch) != 0;
-}
-
 /* work = left diag(scales) right, where right is side x n; `projected` is overwritten. */
 static void assemble(accuracy_arena *a, const double *scales)
 {
@@ -49,30 +39,14 @@ static void assemble(accuracy_arena *a, const double *scales)
                 a->projected, a->side, 0.0, a->work, a->m);
 }
 
-/* The input as 32-bit floats. */
 static int make_input(accuracy_arena *a, polar_input input)
 {
     static const double conditions[POLAR_INPUTS] = {1.0, 1e4, 1e6, 1e7};
-    int64_t elements = (int64_t)a->m * a->n;
     if (input == POLAR_INPUT_RANDOM) {
-        polar_benchmark_fill(elements, 5, a->matrix);
+        polar_benchmark_fill((int64_t)a->m * a->n, 5, a->matrix);
         return 0;
     }
-    /* The columns of n x side, transposed, are the rows of side x n. */
-    if (random_columns(a->m, a->side, 6, a->left, a->values) != 0 ||
-        random_columns(a->n, a->side, 7, a->work, a->values) != 0) {
-        return 1;
-    }
-    for (int i = 0; i < a->side; i++) {
-        cblas_dcopy(a->n, a->work + (ptrdiff_t)i * a->n, 1, a->right + i, a->side);
-        double place = a->side > 1 ? (double)i / (a->side - 1) : 0.0;
-        a->values[i] = pow(conditions[input], -place);
-    }
-    assemble(a, a->values);
-    for (int64_t i = 0; i < elements; i++) {
-        a->matrix[i] = (float)a->work[i];
-    }
-    return 0;
+    return polar_input_make(a->n, a->m, conditions[input], a->matrix);
 }
 
 /* The input's true factors. */
@@ -189,7 +163,7 @@ int polar_accuracy_measure(int64_t rows, int64_t cols, polar_input input, const 
     if (failed) {
         snprintf(message, message_size, "not enough memory for the benchmark");
     } else if (make_input(&arena, input) != 0 || decompose(&arena) != 0) {
-        snprintf(message, message_size, "LAPACK failed on a benchmark's input");
+        snprintf(message, message_size, "LAPACK failed on a benchmark's input, or had no memory");
         failed = 1;
     }
     for (int i = 0; i < POLAR_CONTESTANTS; i++) {

@@ -5,6 +5,7 @@
 
 #include "plumb.h"
 #include "workload/contest.h"
+#include "workload/polar_input.h"
 #include "workload/random.h"
 
 #include <cblas.h>
@@ -184,8 +185,20 @@ static bool allocate(polar_arena *a, bool with_lapack)
         snprintf(a->message, a->message_size, "not enough memory for the benchmark");
         return false;
     }
-    polar_benchmark_fill(elements, 1, a->matrix);
     polar_benchmark_fill(a->side * a->side, 2, a->square);
+    return true;
+}
+
+static bool fill(polar_arena *a, double condition)
+{
+    if (condition == 0.0) {
+        polar_benchmark_fill(a->rows * a->cols, 1, a->matrix);
+        return true;
+    }
+    if (polar_input_make(a->rows, a->cols, condition, a->matrix) != 0) {
+        snprintf(a->message, a->message_size, "LAPACK failed on the input, or had no memory");
+        return false;
+    }
     return true;
 }
 
@@ -221,8 +234,8 @@ static void summarise(const contest *c, const int *numbers, polar_speeds *speeds
     }
 }
 
-int polar_benchmark(int64_t rows, int64_t cols, const bool *wanted, double seconds,
-                    polar_speeds *speeds, char *message, size_t message_size)
+int polar_benchmark(int64_t rows, int64_t cols, double condition, const bool *wanted,
+                    double seconds, polar_speeds *speeds, char *message, size_t message_size)
 {
     int64_t side = rows < cols ? rows : cols;
     polar_arena arena = {.rows = rows,
@@ -234,7 +247,7 @@ int polar_benchmark(int64_t rows, int64_t cols, const bool *wanted, double secon
     polar_entry entries[POLAR_CONTESTANTS];
     int numbers[POLAR_CONTESTANTS] = {0};
     contest *c = calloc(1, sizeof *c);
-    int failed = c == NULL || !allocate(&arena, wanted[POLAR_SGESDD]);
+    int failed = c == NULL || !allocate(&arena, wanted[POLAR_SGESDD]) || !fill(&arena, condition);
     if (!failed) {
         contest_add(c, run_product, &arena);
         for (int i = 0; i < POLAR_CONTESTANTS; i++) {

@@ -42,9 +42,10 @@ typedef struct polar_speeds {
     polar_speed of[POLAR_CONTESTANTS];
 } polar_speeds;
 
-/* Times the wanted contestants on a matrix of normal numbers. 0, or 1 with a line in `message`. */
-int polar_benchmark(int64_t rows, int64_t cols, const bool *wanted, double seconds,
-                    polar_speeds *speeds, char *message, size_t message_size);
+/* Times the wanted contestants on a matrix of that condition number (polar_input_make), or of normal
+ * numbers if it is 0. 0, or 1 with a line in `message`. */
+int polar_benchmark(int64_t rows, int64_t cols, double condition, const bool *wanted,
+                    double seconds, polar_speeds *speeds, char *message, size_t message_size);
 
 typedef struct polar_batch_speeds {
     double product_seconds; /* median of `count` products */
