@@ -148,6 +148,7 @@ static json_t *result_json(const bench_exchange_result *result)
         json_t *one = json_pack("{s:s}", "way", bench_exchange_way_names[way]);
         bench_quartiles_json(one, "seconds", result->seconds[way]);
         bench_quartiles_json(one, "ratio", result->ratio[way]);
+        json_object_set_new(one, "update_seconds", bench_number_json(result->update[way]));
         json_object_set_new(one, "exchange_bytes", json_real(result->sent[way]));
         json_object_set_new(one, "exchange_bytes_over_ring",
                             bench_number_json(result->sent[way] / result->sent[EXCHANGE_MPI]));

@@ -37,6 +37,7 @@ typedef struct bench_exchange_result {
     int64_t rounds;                   /* that count */
     quartiles seconds[EXCHANGE_WAYS]; /* of the slowest rank */
     quartiles ratio[EXCHANGE_WAYS];   /* over EXCHANGE_MPI of the same round */
+    double update[EXCHANGE_WAYS];     /* mean seconds of the update, rank 0's; NaN for MPI's own */
     double sent[EXCHANGE_WAYS]; /* bytes of a step, all ranks, by the library's accounting; for
                                    MPI's own: those of a ring, 2 (P - 1) payloads */
 } bench_exchange_result;

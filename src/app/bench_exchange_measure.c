@@ -30,6 +30,8 @@ typedef struct exchange_side {
     float **buffers; /* [parameters]: where this step's gradients lie */
     bool own_memory;
     double sent;
+    double update_seconds; /* of all steps so far */
+    int64_t steps;
 } exchange_side;
 
 typedef struct exchange_bench {
@@ -136,6 +138,8 @@ static int finish(exchange_bench *b, exchange_side *s, int64_t micro_batch, fail
     }
     failure_from_library(f, plumb_end_step(s->plumb, 1.0, &report), s->plumb);
     s->sent = (double)report.exchange_bytes;
+    s->update_seconds += report.update_seconds;
+    s->steps++;
     return f->code;
 }
 
@@ -266,6 +270,7 @@ static void summarise(exchange_bench *b, bench_exchange_result *result)
     for (int way = 0; way < EXCHANGE_WAYS; way++) {
         bench_largest(b->ranks, b->times[way], result->rounds);
         result->sent[way] = b->sides[way].sent;
+        result->update[way] = b->sides[way].update_seconds / (double)b->sides[way].steps;
     }
     double ring = 2.0 * (double)(b->ranks->count - 1) * (double)result->bytes;
     result->sent[EXCHANGE_MPI] = result->sent[EXCHANGE_COLLECTIVE] = ring;

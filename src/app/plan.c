@@ -4,6 +4,7 @@
 #include "app/bench.h"
 #include "app/command.h"
 #include "app/plan.h"
+#include "app/plan_bench.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -61,6 +62,9 @@ static const option machine_entries[] = {
     TEXT("constants", constants, "FILE", "measured now", "Constants that --measure wrote."),
     TEXT("measure", measure, "FILE", "not written",
          "Write the constants. Under mpirun -np 2 and more the exchange is measured too."),
+    TEXT("bench", bench, "LIST", "none",
+         "Files with commas between that plumb bench gpt, exchange or polar wrote with --json: "
+         "what they tell goes before the other constants."),
     TEXT("plot", plot, "FILE", "not written", "Write columns for scripts/plot-plan."),
     BENCH_JSON(plan_options),
 };
@@ -181,6 +185,7 @@ typedef struct plan_result {
     plan_step rows[MOST_ROWS][MAPS];
     plan_constants constants;
     plan_model model;
+    json_t *sources; /* of constants from --bench */
 } plan_result;
 
 static int best_map(const plan_result *p, int row)
@@ -239,6 +244,20 @@ static const char *groups_reason(const plan_options *o, const plan_result *p)
                  "divisor up to 8";
 }
 
+/* What came from --bench. */
+static void print_sources(const plan_result *p)
+{
+    for (size_t i = 0; i < json_array_size(p->sources); i++) {
+        const json_t *source = json_array_get(p->sources, i);
+        const json_t *names = json_object_get(source, "constants");
+        printf("bench      %s:", json_string_value(json_object_get(source, "file")));
+        for (size_t k = 0; k < json_array_size(names); k++) {
+            printf("%s %s", k > 0 ? "," : "", json_string_value(json_array_get(names, k)));
+        }
+        printf("\n");
+    }
+}
+
 static void print_text(const plan_options *o, const plan_result *p)
 {
     const plan_constants *c = &p->constants;
@@ -250,6 +269,7 @@ static void print_text(const plan_options *o, const plan_result *p)
            c->node_bandwidth, c->node_latency,
            o->network_bandwidth > 0.0 ? o->network_bandwidth * 1e9 / 8.0 : c->network_bandwidth,
            o->network_latency > 0.0 ? o->network_latency * 1e-6 : c->network_latency);
+    print_sources(p);
     printf("groups     %s\n\nseconds a step\n", groups_reason(o, p));
     print_table(o, p, stdout);
 }
@@ -276,10 +296,10 @@ static void print_json(const plan_options *o, const plan_result *p)
         }
     }
     bench_print_json(json_pack(
-        "{s:s, s:I, s:f, s:s, s:s, s:o, s:o}", "command", "plan", "parameters",
+        "{s:s, s:I, s:f, s:s, s:s, s:o, s:O, s:o}", "command", "plan", "parameters",
         (json_int_t)p->model.elements, "flops_per_micro_batch", p->model.flops, "scaling",
         o->micro_batches_per_rank > 0 ? "weak" : "strong", "groups_reason", groups_reason(o, p),
-        "constants", plan_constants_json(o, &p->constants), "rows", rows));
+        "constants", plan_constants_json(o, &p->constants), "sources", p->sources, "rows", rows));
 }
 
 static int write_plot(const plan_options *o, const plan_result *p, failure *f)
@@ -325,13 +345,15 @@ static void run(const ranks *r, const void *options, failure *f)
         } else if (o.constants == NULL) {
             plan_measure(r, &o, &p->model, &p->constants, f);
         }
-        if (r->rank == 0 && f->code == EXIT_OK) {
+        if (r->rank == 0 && f->code == EXIT_OK &&
+            plan_bench_read(&o, o.bench, &p->constants, &p->sources, f) == EXIT_OK) {
             deliver(&o, p, f);
         }
         ranks_agree(r, f);
     }
     if (p != NULL) {
         plan_model_free(&p->model);
+        json_decref(p->sources);
     }
     free(p);
 }

@@ -17,6 +17,7 @@ typedef struct plan_options {
     const char *ranks;     /* list */
     const char *constants; /* file to read, or NULL: measure */
     const char *measure;   /* file to write, or NULL */
+    const char *bench;     /* files of plumb bench --json, commas between, or NULL */
     const char *plot;      /* file of columns for scripts/plot-plan, or NULL */
     int64_t layers, width, heads, context, micro_batch_size;
     int64_t micro_batches, micro_batches_per_rank;
