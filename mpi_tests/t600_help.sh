@@ -93,7 +93,8 @@ for name in train info bench diagnose; do
 done
 
 # Under a launcher help is printed once.
-unset OMPI_MCA_btl OMPI_MCA_pml
+export OMPI_MCA_btl=self,vader
+unset OMPI_MCA_pml
 ranks 2 train --help
 expect_code 0 'train --help'
 [ "$(grep -c '^Usage' "$work/out")" -eq 1 ] || failed 'help under mpirun is not printed once'

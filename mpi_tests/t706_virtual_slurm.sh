@@ -13,6 +13,7 @@ export TMPDIR=$work/temporary PLUMB
 mkdir "$TMPDIR"
 # The tests' settings for mpirun on one host are not the cluster's.
 unset OMPI_MCA_hwloc_base_binding_policy OMPI_MCA_rmaps_base_oversubscribe
+unset PRTE_MCA_hwloc_default_binding_policy PRTE_MCA_rmaps_default_mapping_policy
 
 on_hosts true
 if [ "$code" -eq 77 ]; then

@@ -3,6 +3,7 @@
 # are not permitted.
 # shellcheck disable=SC2154 # names from program.sh
 
+unset OMPI_MCA_btl
 virtual=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../scripts/virtual-cluster")
 "$virtual" --hosts 1 --quiet --bare true >"$work/out" 2>&1 </dev/null
 case $? in
