@@ -46,7 +46,8 @@ grep -q node1 memory.node2 memory.node3 && failed 'node1 shares its memory'
 [ "$(grep -c '^node[123]  *10\.0\.0\.' err)" -eq 3 ] || failed 'no table of three hosts'
 nothing_left success
 
-# A known number of bytes from one host to the other. Standard output travels from node2 to mpirun.
+# A known number of bytes from one host to the other. Standard output travels from node2 to mpirun,
+# which adds 5 % to it (Open MPI 4) or 17 % (5).
 on_hosts --quiet --json bytes.json -- sh -c \
     '[ "$(hostname)" != node2 ] || head -c 3000000 /dev/zero'
 expect 0 'three million bytes'
@@ -56,7 +57,7 @@ mapfile -t sent < <(field bytes.json tx_bytes)
 mapfile -t received < <(field bytes.json rx_bytes)
 # The counters are read one after the other: an acknowledgement may come in between.
 difference=$((received[0] - sent[1]))
-if [ "${sent[1]}" -lt 3000000 ] || [ "${sent[1]}" -gt 3200000 ] || [ "${sent[0]}" -gt 100000 ] ||
+if [ "${sent[1]}" -lt 3000000 ] || [ "${sent[1]}" -gt 3700000 ] || [ "${sent[0]}" -gt 100000 ] ||
     [ "${difference#-}" -gt 500 ]; then
     failed "bytes sent ${sent[*]}, received ${received[*]}"
 fi
