@@ -58,14 +58,19 @@ void stop_signal_watch(void)
     handle(SIGXFSZ, SIG_IGN);
 }
 
-int stop_signal_seen(void)
+void stop_signal_expect(double seconds)
 {
-    double time = now();
-    double wanted = fmin(ceil(2.0 * (time - last_look)), LONGEST_PATIENCE);
-    last_look = time;
+    double wanted = fmin(ceil(seconds), LONGEST_PATIENCE);
     if (patience > 0 && wanted > (double)patience) {
         patience = (sig_atomic_t)wanted;
     }
+}
+
+int stop_signal_seen(void)
+{
+    double time = now();
+    stop_signal_expect(2.0 * (time - last_look));
+    last_look = time;
     return (int)seen;
 }
 

@@ -32,6 +32,9 @@ static plumb_schedule schedule_of(const train_options *o)
                             .steps = o->steps};
 }
 
+/* The longest step, one with a full diagnosis, takes some three plain ones. */
+static const double DIAGNOSED_STEP = 5.0;
+
 /*
  * The end of a step that failed on every rank. A cause that only one rank knows comes first; a
  * signal that made a rank leave out its gradients is no failure.
@@ -155,6 +158,7 @@ static void update(training *t, int64_t step, const plumb_schedule *schedule, st
     }
     double seconds = MPI_Wtime() - began;
     t->totals.step_seconds += seconds;
+    stop_signal_expect(DIAGNOSED_STEP * seconds);
     t->totals.units += training_units_per_step(t);
     record->line.tokens_per_second = training_units_per_step(t) / seconds;
 }
