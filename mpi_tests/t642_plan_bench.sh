@@ -21,7 +21,7 @@ near() {
 }
 
 cat >gpt.json <<'TEXT'
-{"bench": "gpt", "model_flops_per_second": 5e10, "product_flops_per_second": 8e10}
+{"bench": "gpt", "blas_kernel": "A", "model_flops_per_second": 5e10, "product_flops_per_second": 8e10}
 TEXT
 # 2e6 more bytes in 5 - 0.05 ms less the updates' 1 - 0.01 ms; the first size is not the smallest.
 cat >node.json <<'TEXT'
@@ -34,7 +34,7 @@ TEXT
 sed 's/"one_node": true/"one_node": false/; s/"ranks": 2/"ranks": 4/' node.json >network.json
 # Of m n s and s^3: 2e-11 and 5e-11 exactly, s the short side.
 cat >polar.json <<'TEXT'
-{"bench": "polar", "shapes": [
+{"bench": "polar", "blas_kernel": "A", "shapes": [
  {"rows": 256, "cols": 256, "methods": [{"method": "exact", "seconds": 1.0},
   {"method": "fast", "seconds": 1.17440512e-3}]},
  {"rows": 128, "cols": 1024, "methods": [{"method": "fast", "seconds": 4.40401920e-4}]}]}
@@ -82,12 +82,24 @@ for bench in 'gpt --layers 1 --width 32 --heads 2 --context 16' \
 done
 
 echo '{"bench": "root"}' >root.json
-echo '{"bench": "gpt", "model_flops_per_second": 0, "product_flops_per_second": 1}' >zero.json
+echo '{"bench": "gpt", "blas_kernel": "A", "model_flops_per_second": 0, "product_flops_per_second": 1}' >zero.json
 sed 's/"sharded"/"rank0"/' node.json >rank0.json
 sed 's/1000000/2000/' node.json >alike.json
 sed 's/"seconds": 5e-5/"seconds": 5e-2/' node.json >backwards.json
 sed 's/"gradient buffers"/"buffers"/' node.json >without.json
 sed 's/"rows": 128, "cols": 1024/"rows": 512, "cols": 512/' polar.json >squares.json
+sed 's/"A"/"B"/' polar.json >kernel.json
+sed 's/"blas_kernel": "A", //' gpt.json >unnamed.json
+sed 's/"one_node": true, //' node.json >nowhere.json
+wrong 2 'kernel.json: measured with the BLAS kernel B, the rest with A' 1 "${plan[@]}" \
+    --bench gpt.json,kernel.json
+wrong 2 'gpt.json: measured with the BLAS kernel A, the rest with' 1 plan --shapes shapes \
+    --polar fast --gradient-seconds 0.1 --ranks 1 --bench gpt.json
+wrong 3 'blas_kernel is missing' 1 "${plan[@]}" --bench unnamed.json
+wrong 3 'one_node is missing' 1 "${plan[@]}" --bench nowhere.json
+cp gpt.json twice.json
+wrong 2 'twice.json: gradient_flops_per_second is in gpt.json already' 1 "${plan[@]}" \
+    --bench gpt.json,twice.json
 wrong 3 'cannot read nothing' 1 "${plan[@]}" --bench nothing
 wrong 3 'is not what plumb bench gpt, exchange or polar writes' 1 "${plan[@]}" --bench root.json
 wrong 3 'is not what plumb bench' 1 "${plan[@]}" --bench constants

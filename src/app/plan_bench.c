@@ -12,6 +12,7 @@ typedef struct bench_file {
     const char *name;
     const json_t *root;
     json_t *given;
+    json_t *from; /* constant: file that gave it, over all files */
     failure *f;
 } bench_file;
 
@@ -31,6 +32,18 @@ static double number_of(bench_file *b, const json_t *object, const char *name)
     return value;
 }
 
+/* A constant that two files give is a contradiction, which no order of files should settle. */
+static void note(bench_file *b, const char *name)
+{
+    const char *before = json_string_value(json_object_get(b->from, name));
+    if (before != NULL) {
+        failure_set(b->f, EXIT_USAGE, "%s: %s is in %s already", b->name, name, before);
+        return;
+    }
+    json_object_set_new(b->from, name, json_string(b->name));
+    json_array_append_new(b->given, json_string(name));
+}
+
 static void give(bench_file *b, const char *name, double *constant, double value)
 {
     if (!(value > 0.0) || !isfinite(value)) {
@@ -38,12 +51,33 @@ static void give(bench_file *b, const char *name, double *constant, double value
     }
     if (fine(b)) {
         *constant = value;
-        json_array_append_new(b->given, json_string(name));
+        note(b, name);
     }
+}
+
+/* Rates of another kernel do not go with what is measured here. With --constants nothing is, and
+ * they may all be another machine's; then the files must agree with each other. */
+static void check_kernel(bench_file *b)
+{
+    const char *kernel = json_string_value(json_object_get(b->root, "blas_kernel"));
+    const char *other = json_string_value(json_object_get(b->from, "blas_kernel"));
+    plumb_environment environment = {.size = sizeof environment};
+    if (other == NULL && b->options->constants == NULL) {
+        failure_from_library(b->f, plumb_inspect_environment(&environment), NULL);
+        other = environment.blas_kernel;
+    }
+    if (kernel == NULL) {
+        failure_set(b->f, EXIT_DATA, "%s: blas_kernel is missing", b->name);
+    } else if (other != NULL && strcmp(kernel, other) != 0) {
+        failure_set(b->f, EXIT_USAGE, "%s: measured with the BLAS kernel %s, the rest with %s",
+                    b->name, kernel, other);
+    }
+    json_object_set(b->from, "blas_kernel", json_object_get(b->root, "blas_kernel"));
 }
 
 static void take_gpt(bench_file *b, plan_constants *c)
 {
+    check_kernel(b);
     double gradient = number_of(b, b->root, "model_flops_per_second");
     double product = number_of(b, b->root, "product_flops_per_second");
     give(b, "gradient_flops_per_second", &c->gradient_rate, gradient);
@@ -83,6 +117,10 @@ static void take_exchange(bench_file *b, plan_constants *c)
                     b->name);
         return;
     }
+    const json_t *one_node = json_object_get(b->root, "one_node");
+    if (!json_is_boolean(one_node)) {
+        failure_set(b->f, EXIT_DATA, "%s: one_node is missing or not true or false", b->name);
+    }
     double count = number_of(b, b->root, "ranks");
     const json_t *sizes = json_object_get(b->root, "sizes");
     exchange_point least = {.payload = INFINITY}, most = {.payload = 0.0};
@@ -96,7 +134,7 @@ static void take_exchange(bench_file *b, plan_constants *c)
     }
     double rate = (most.bytes - least.bytes) / (most.seconds - least.seconds);
     double latency = least.seconds / (1.0 + 4.0 * ceil(log2(count)));
-    if (json_is_true(json_object_get(b->root, "one_node"))) {
+    if (json_is_true(one_node)) {
         give(b, "node_bytes_per_second", &c->node_bandwidth, rate);
         give(b, "node_latency_seconds", &c->node_latency, latency);
     } else {
@@ -166,6 +204,7 @@ static void take_polar(bench_file *b, plan_constants *c)
                     b->name);
         return;
     }
+    check_kernel(b);
     fit_sums s = {.count = 0};
     const json_t *shapes = json_object_get(b->root, "shapes");
     for (size_t i = 0; i < json_array_size(shapes) && fine(b); i++) {
@@ -188,8 +227,8 @@ static void take_polar(bench_file *b, plan_constants *c)
     if (fine(b)) {
         c->product = (plan_cost){product, 0.0};
         c->cube = (plan_cost){cube, 0.0};
-        json_array_append_new(b->given, json_string("product_seconds"));
-        json_array_append_new(b->given, json_string("cube_seconds"));
+        note(b, "product_seconds");
+        note(b, "cube_seconds");
     }
 }
 
@@ -216,7 +255,7 @@ static void take(bench_file *b, plan_constants *c, json_t *sources)
 }
 
 static void read_file(const plan_options *o, const char *name, plan_constants *c, json_t *sources,
-                      failure *f)
+                      json_t *from, failure *f)
 {
     json_error_t error;
     json_t *root = json_load_file(name, 0, &error);
@@ -224,7 +263,7 @@ static void read_file(const plan_options *o, const char *name, plan_constants *c
         failure_set(f, EXIT_DATA, "cannot read %s: %s", name, error.text);
         return;
     }
-    bench_file file = {.options = o, .name = name, .root = root, .f = f};
+    bench_file file = {.options = o, .name = name, .root = root, .from = from, .f = f};
     take(&file, c, sources);
     json_decref(root);
 }
@@ -233,17 +272,20 @@ int plan_bench_read(const plan_options *o, const char *list, plan_constants *c, 
                     failure *f)
 {
     *sources = json_array();
+    json_t *from = json_object();
     const char *at = list;
     while (at != NULL && f->code == EXIT_OK) {
         char name[4096];
         size_t length = strcspn(at, ",");
         if (length == 0 || length >= sizeof name) {
-            return failure_set(f, EXIT_USAGE, "--bench '%s': a name is empty or too long", list);
+            failure_set(f, EXIT_USAGE, "--bench '%s': a name is empty or too long", list);
+            break;
         }
         memcpy(name, at, length);
         name[length] = '\0';
-        read_file(o, name, c, *sources, f);
+        read_file(o, name, c, *sources, from, f);
         at = at[length] == ',' ? at + length + 1 : NULL;
     }
+    json_decref(from);
     return f->code;
 }

@@ -16,7 +16,9 @@
  *   bench polar     product_seconds, cube_seconds, from all shapes of --polar's method
  * With a list of NULL it only makes an empty *sources. *sources is an array of {file, bench,
  * constants}; the caller's to release, NULL if there is no memory. USAGE: a bench that tells
- * nothing of these options. DATA: no such file, no bench, fields missing or out of range.
+ * nothing of these options, a constant from two files, another BLAS kernel than the other files'
+ * or, without --constants, than this machine's. DATA: no such file, no bench, fields missing or
+ * out of range.
  */
 int plan_bench_read(const plan_options *o, const char *list, plan_constants *c, json_t **sources,
                     failure *f);
