@@ -42,6 +42,8 @@ const char *__lsan_default_suppressions(void)
            "leak:libpmix.so\n"
            "leak:/pmix2/lib/\n"
            "leak:libhwloc.so\n"
+           "leak:libucs.so\n"
+           "leak:libucm.so\n"
            "leak:libevent\n";
 }
 
