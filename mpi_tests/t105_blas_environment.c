@@ -51,6 +51,32 @@ START_TEST(advice)
 }
 END_TEST
 
+/* kernel, configuration, whether small matrices have kernels */
+static const struct {
+    const char *kernel, *configuration;
+    bool small;
+} small_cases[] = {
+    {"Cooperlake", "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64", true},
+    {"SkylakeX", "OpenBLAS 0.3.17 ", true},
+    {"skylakex", "OpenBLAS 0.4.0", true},
+    {"SapphireRapids", "OpenBLAS 1.0.2", true},
+    {"SkylakeX", "OpenBLAS 0.3.16 DYNAMIC_ARCH", false},
+    {"SkylakeX", "OpenBLAS 0.2.20 DYNAMIC_ARCH", false},
+    {"Haswell", "OpenBLAS 0.3.21 DYNAMIC_ARCH", false},
+    {"Zen", "OpenBLAS 0.3.21 DYNAMIC_ARCH", false},
+    {"SkylakeX", "BLAS of another kind", false},
+    {"", "", false},
+    {NULL, "OpenBLAS 0.3.21", false},
+    {"SkylakeX", NULL, false},
+};
+
+START_TEST(small_kernels)
+{
+    ck_assert(blas_kernel_has_small(small_cases[_i].kernel, small_cases[_i].configuration) ==
+              small_cases[_i].small);
+}
+END_TEST
+
 static bool ends_within(const char *text, size_t size)
 {
     return memchr(text, '\0', size) != NULL;
@@ -101,6 +127,7 @@ int main(void)
     Suite *suite = suite_create("BLAS environment");
     TCase *tcase = tcase_create("advice");
     tcase_add_loop_test(tcase, advice, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_loop_test(tcase, small_kernels, 0, (int)(sizeof small_cases / sizeof *small_cases));
     suite_add_tcase(suite, tcase);
     test_add(suite, "this machine", this_machine);
 #ifdef __x86_64__

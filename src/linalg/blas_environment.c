@@ -7,6 +7,7 @@
 
 #include "linalg/blas_environment.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -49,6 +50,39 @@ const char *blas_kernel_advice(const char *kernel_in_use, bool has_avx2, bool ha
         return "SkylakeX";
     }
     return has_avx2 ? "Haswell" : "";
+}
+
+/* Small matrices have kernels of their own since release 0.3.17. */
+bool blas_kernel_has_small(const char *kernel, const char *configuration)
+{
+    static const char *const kernels[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+    int major = 0, minor = 0, patch = 0;
+    if (kernel == NULL || configuration == NULL ||
+        sscanf(configuration, "OpenBLAS %d.%d.%d", &major, &minor, &patch) != 3 ||
+        (major == 0 && (minor < 3 || (minor == 3 && patch < 17)))) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        if (strcasecmp(kernel, kernels[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Asked for every product, so it is remembered; two threads that find out find the same. */
+bool blas_has_small_kernels(void)
+{
+    enum { UNKNOWN, NO, YES };
+    static atomic_int answer = UNKNOWN;
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+    if (known == UNKNOWN) {
+        bool has = openblas_get_corename != NULL && openblas_get_config != NULL &&
+                   blas_kernel_has_small(openblas_get_corename(), openblas_get_config());
+        known = has ? YES : NO;
+        atomic_store_explicit(&answer, known, memory_order_relaxed);
+    }
+    return known == YES;
 }
 
 #if defined(__x86_64__) || defined(__i386__)

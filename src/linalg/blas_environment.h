@@ -14,4 +14,14 @@
  */
 const char *blas_kernel_advice(const char *kernel_in_use, bool has_avx2, bool has_avx512);
 
+/*
+ * Whether the BLAS library in use is an OpenBLAS that multiplies small matrices where they lie,
+ * without copying them first: its AVX-512 kernels do.
+ */
+bool blas_has_small_kernels(void);
+
+/* The same of a kernel by its name and a configuration as OpenBLAS describes it; either may be
+ * NULL. */
+bool blas_kernel_has_small(const char *kernel, const char *configuration);
+
 #endif

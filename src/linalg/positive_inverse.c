@@ -16,9 +16,13 @@
 #include <string.h>
 
 #include "base/vector.h"
+#include "linalg/tiled_product.h"
 
 /* Rows of a leaf: two vectors of 16 floats. */
 enum { LEAF = 32 };
+
+/* Rows and columns of a tile that is transposed. */
+enum { TILE = 16 };
 
 /* The rows of the leading block: about half, such that blocks begin at multiples of a leaf. */
 static int leading_part(int n)
@@ -29,24 +33,29 @@ static int leading_part(int n)
 #define REAL float
 #define REAL_SQRT sqrtf
 #define NAME(x) single_##x
-#define GEMM cblas_sgemm
+#define MULTIPLY tiled_product_single
+#define HALF tiled_half_product_single
+#include "linalg/triangles_real.h"
 #include "linalg/positive_inverse_real.h"
 #undef REAL
 #undef REAL_SQRT
 #undef NAME
-#undef GEMM
+#undef MULTIPLY
+#undef HALF
 
 #define REAL double
 #define REAL_SQRT sqrt
 #define NAME(x) double_##x
-#define GEMM cblas_dgemm
+#define MULTIPLY tiled_product_double
+#define HALF tiled_half_product_double
+#include "linalg/triangles_real.h"
 #include "linalg/positive_inverse_real.h"
 
-/* A factor, and beside it a product of a quarter, or the leaves' columns. */
+/* A square, and beside it a product of a quarter or those of a recursion, or the leaves' columns. */
 int64_t positive_inverse_scratch(int n)
 {
-    int64_t half = leading_part(n);
-    return (int64_t)n * n + half * half + (int64_t)LEAF * n;
+    int64_t half = leading_part(n), stride = tiled_product_stride(n);
+    return n * stride + half * tiled_product_stride((int)half) * 3 / 2 + (int64_t)LEAF * (n + LEAF);
 }
 
 bool positive_inverse_single(int n, const float *matrix, float shift, float *inverse,
@@ -64,15 +73,13 @@ bool positive_inverse_double(int n, const double *matrix, double shift, double *
 bool positive_inverse_conditioned(int n, const float *matrix, float shift, float *inverse,
                                   float *scratch)
 {
-    single_copy_shifted(n, matrix, shift, inverse);
-    return single_invert(n, inverse, n, scratch);
+    return single_inverse_conditioned(n, matrix, shift, inverse, scratch);
 }
 
 bool positive_inverse_conditioned_double(int n, const double *matrix, double shift, double *inverse,
                                          double *scratch)
 {
-    double_copy_shifted(n, matrix, shift, inverse);
-    return double_invert(n, inverse, n, scratch);
+    return double_inverse_conditioned(n, matrix, shift, inverse, scratch);
 }
 
 void positive_mirror_single(int n, float *matrix)
