@@ -24,6 +24,14 @@ done
 [ "$(grep -vc '^#' 'a folder/echo.tsv')" -eq $((16 + 16 + 8)) ] || failed 'not 40 directions'
 awk -F '\t' '!/^#/ && $3 != "NaN" && ($3 < 0 || $3 > 1) { exit 1 }' 'a folder/collapse.tsv' ||
     failed 'an echo outside 0 to 1'
+# Directions without any strength have no place on a logarithmic axis: all but that plot is drawn.
+sed -E 's/("strength": )[0-9.e+-]+/\10.0/' result.json >weak.json
+"$root/scripts/plot-diagnosis" weak.json weak >out 2>err || failed 'nothing above 0 is no plot'
+[ -z "$(find weak -name '*.new' -o -name 'collapse.svg' -o -name names)" ] ||
+    failed 'something is left of a plot that cannot be'
+if command -v gnuplot >/dev/null; then
+    [ -s weak/echo.png ] || failed 'no echoes where there is no collapse'
+fi
 echo '{}' >other.json
 "$root/scripts/plot-diagnosis" other.json plots >out 2>err && failed 'another file is plotted'
 grep -q 'is not what plumb diagnose --json prints' err || failed 'no clear line'

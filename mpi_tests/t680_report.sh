@@ -48,6 +48,12 @@ holds full/report.html "$(printf '%.4g' "$loss")" "${advice:0:40}" 'Training run
 report 0 plain -o plain.html
 holds plain.html 'it needs --diagnostics' 'Advice is not available' 'Loss' \
     'Overlap' '!Comparison' '!Loss by samples'
+report 0 full plain -o pair.html
+grep -o 'id="ratio".\{0,400\}' pair.html | grep -q '<ul class="legend"><li>.*full</li></ul>' ||
+    failed 'of two runs, a lone curve does not say whose it is'
+holds pair.html '1 layer, 16 wide, 2 heads'
+grep -q 'noise scale</th><td>[^<]* ± [^<]* samples</td><td>not available<' pair.html ||
+    failed 'the noise scale has no unit'
 report 0 full plain full -o several.html
 holds several.html Comparison lowest 'full (2)' 'Loss by samples' 'full, held out' \
     'plain, held out' micro-batches '3 training runs'

@@ -41,8 +41,9 @@ def facts(run):
     wanted = wanted if wanted is not None else _number(option("steps"))
     held_out = run.column("held_out_loss")
     layers = "layer" if option("layers") == "1" else "layers"
+    heads = "head" if option("heads") == "1" else "heads"
     shape = ", ".join(f"{option(name)} {word}" for name, word in
-                      (("layers", layers), ("width", "wide"), ("heads", "heads"),
+                      (("layers", layers), ("width", "wide"), ("heads", heads),
                        ("context", "context")) if option(name) and
                       not (name in ("heads", "context") and option("model") != "gpt"))
     batch = [option("micro-batches"), option("micro-batch-size")]
@@ -66,7 +67,7 @@ def facts(run):
         ("training loss, last", text_of(run.last("loss"))),
         ("throughput", f"{text_of(speed)} {run.unit()}s/s" if speed else "not available"),
         ("time", duration(summary("seconds") or run.last("seconds"))),
-        ("noise scale", with_error(scale, error)),
+        ("noise scale", with_error(scale, error) + (" samples" if scale is not None else "")),
         ("limited by", LIMITS.get(limit, "not available") if limit else "not available"),
         ("overlap", f"{100 * overlap:.0f} %" if overlap is not None else "not available"),
     ]
@@ -91,9 +92,7 @@ def tiles(run):
         dim = ' class="dim"' if value == "not available" else ""
         more = f"<small>at {clean(rest)}, {clean(named['held-out loss, untrained'])} untrained" \
             "</small>" if rest else ""
-        if name == "noise scale" and not dim:
-            more = "<small>samples</small>"
-        if name == "throughput" and not dim:
+        if name in ("noise scale", "throughput") and not dim:
             value, _, unit = value.rpartition(" ")
             more = f"<small>{clean(unit)}</small>"
         out.append(f"<div><dt>{name}</dt><dd{dim}>{clean(value)}{more}</dd></div>")
@@ -168,8 +167,8 @@ def options_table(runs):
 
 # ---- Figures -----------------------------------------------------------------------------------
 
-def legend(figure):
-    if len(figure.legend) < 2:
+def legend(figure, least):
+    if len(figure.legend) < least:
         return ""
     entries = []
     for name, colour, dash, kind, weight in figure.legend:
@@ -206,9 +205,10 @@ def data_table(figure):
             "</table></div></details>")
 
 
-def figure_html(figure, level="h3"):
+def figure_html(figure, several):
+    """Of several runs also a lone curve says whose it is."""
     caption = f"<p>{clean(figure.caption)}</p>" if figure.caption else ""
-    head = f"<figcaption><{level}>{clean(figure.title)}</{level}>{caption}</figcaption>"
+    head = f"<figcaption><h3>{clean(figure.title)}</h3>{caption}</figcaption>"
     if figure.drawing is None:
         return (f'<figure class="empty" id="{figure.identity}">{head}<p class="dim">Not available. '
                 f"{clean(figure.missing)}</p></figure>")
@@ -219,7 +219,7 @@ def figure_html(figure, level="h3"):
         # A wide plot's letters would be too small on a phone: it gets the narrow one.
         wide = figure.wide(figure.identity + "-w", figure.title, figure.described)
         drawing = f'<div class="at-phone">{drawing}</div><div class="at-desk">{wide}</div>'
-    return (f'<figure{kind} id="{figure.identity}">{head}{legend(figure)}'
+    return (f'<figure{kind} id="{figure.identity}">{head}{legend(figure, 1 if several else 2)}'
             f'<div class="drawing">{drawing}</div>{data_table(figure)}</figure>')
 
 
@@ -231,7 +231,8 @@ def spectra_section(runs):
     if not figures:
         return f'{head}<p class="dim">Not available. {DIAGNOSE_LAYERS}</p></section>'
     if len(runs) > 1:
-        entries = "".join(f"<li>{key(i)}{clean(run.name)}</li>" for i, run in enumerate(runs))
+        entries = "".join(f"<li>{key(i)}{clean(run.name)}</li>" for i, run in enumerate(runs)
+                          if any(layer.spectra for layer in run.layers.values()))
         head += f'<ul class="legend">{entries}</ul>'
     else:
         head += ('<ul class="legend"><li><span class="key c0 old"></span>first diagnosis</li><li>'
@@ -239,7 +240,8 @@ def spectra_section(runs):
                  "last</li></ul>")
     for figure in figures:
         figure.legend = []
-    return f'{head}<div class="small">{"".join(map(figure_html, figures))}</div></section>'
+    drawn = "".join(figure_html(figure, len(runs) > 1) for figure in figures)
+    return f'{head}<div class="small">{drawn}</div></section>'
 
 
 def sample(runs):
@@ -260,8 +262,9 @@ def build(runs, written):
     sections = []
     for title, lead, figures in all_figures(runs):
         lead = f'<p class="lead">{lead}</p>' if lead else ""
-        sections.append(f'<section><h2>{title}</h2>{lead}<div class="grid-of-two">'
-                        f'{"".join(map(figure_html, figures))}</div></section>')
+        drawn = "".join(figure_html(figure, len(runs) > 1) for figure in figures)
+        sections.append(f'<section><h2>{title}</h2>{lead}<div class="grid-of-two">{drawn}</div>'
+                        "</section>")
     sections.insert(2, spectra_section(runs))
     top = tiles(runs[0]) if len(runs) == 1 else ""
     kind = subtitle(runs)

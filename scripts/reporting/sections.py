@@ -20,7 +20,7 @@ class Figure:
         self.identity, self.title, self.caption = identity, title, caption
         self.drawing, self.columns, self.legend = drawing, list(columns), list(legend)
         self.missing, self.x_name, self.described = missing, x_name, described
-        self.tall = tall  # two rows high
+        self.tall = tall  # two rows high, for more names than one row has room for
         self.wide = None  # the drawing for both columns, where there are two
 
 
@@ -308,7 +308,7 @@ def layer_noise(runs):
                   "dot: undetermined, the signal is within its own noise.", drawing,
                   [(run, list(of.items())) for run, _, of in rows],
                   [(run, colour, 0, "dots", "") for run, colour, _ in rows] if len(runs) > 1 else
-                  [], DIAGNOSE_LAYERS, "matrix", described, tall=bool(rows))
+                  [], DIAGNOSE_LAYERS, "matrix", described, tall=bool(rows) and len(names) > 12)
 
 
 def echo_spectra(runs):
