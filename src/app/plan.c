@@ -98,8 +98,11 @@ static size_t pick_costly(option *entries)
             }
         }
         entries[i].heading = i == 0 ? "Updates" : NULL;
+        if (strcmp(costly[i], "groups") == 0) {
+            entries[i].initial_note = "0: chosen, and printed";
+            entries[i].help = "Groups of micro-batches, the unit of all statistics; must divide K.";
+        }
     }
-    entries[COUNT(costly) - 1].initial_note = "0: chosen";
     return COUNT(costly);
 }
 
