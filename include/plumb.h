@@ -210,8 +210,11 @@ typedef enum plumb_optimizer {
                                    plumb_accumulate_curvature every curvature_interval steps */
     PLUMB_OPTIMIZER_SHAMPOO = 4, /* Gupta et al. 2018: L^-p M R^-p of averages of G G', G' G. What
                                     has one row or one column is AdamW's, not corrected */
-    PLUMB_OPTIMIZER_SOAP = 5     /* Vyas et al. 2024 (arXiv 2409.11321): AdamW in the eigenbasis of
+    PLUMB_OPTIMIZER_SOAP = 5,    /* Vyas et al. 2024 (arXiv 2409.11321): AdamW in the eigenbasis of
                                     Shampoo's L and R; one row or one column: AdamW, corrected */
+    PLUMB_OPTIMIZER_NONE = 6     /* no update: the values become the mean gradient, clipped and
+                                    orthogonalised as the other options say. For callers with an
+                                    optimizer of their own; values may be NULL then */
 } plumb_optimizer;
 
 /*
@@ -236,7 +239,7 @@ typedef enum plumb_optimizer {
  *  ORTHOGONALISED_WITH_FACTOR   streams Ortho(G_g) and (G_g' G_g)^(1/2) of the short side: their
  *                               product is G_g again, the form that is right for matrices.
  *
- * With SGD and AdamW nothing is orthogonalised after the average, except by
+ * With SGD, AdamW and NONE nothing is orthogonalised after the average, except by
  * DOUBLE_ORTHOGONALISE, which puts the polar factor of the average before the optimizer.
  */
 typedef enum plumb_pipeline {
@@ -454,6 +457,9 @@ plumb_status plumb_destroy(plumb **p);
  * values those of the coordinator if they differ (and says so in the log). After the first
  * plumb_begin_step no more can be added.
  * `name`: unique, not empty, at most 127 bytes, copied. `options` NULL: AdamW's defaults.
+ * With PLUMB_OPTIMIZER_NONE the step writes `values` and nothing reads or compares them: they may
+ * be memory in which gradients are handed over, or NULL, on all ranks or none; the mean gradient
+ * stays in the library's memory then (plumb_mean_gradient).
  * *id counts from 0 in order of registration. Every rank calls it; it does not communicate.
  * Errors: ARGUMENT, ORDER, MEMORY, UNSUPPORTED.
  */
@@ -644,15 +650,27 @@ plumb_status plumb_update(plumb *p, double learning_rate, plumb_report *report);
 plumb_status plumb_sample_norms(const plumb *p, const float **norms, int64_t *count);
 
 /*
+ * What the last successful plumb_end_step or plumb_update made of the gradients of a parameter of
+ * PLUMB_OPTIMIZER_NONE: their mean, clipped and orthogonalised as the options say, rows x cols.
+ * Every rank has it, with the same bits for any rank count and owner map. The memory is the
+ * library's, or the parameter's values, and may be read until the next plumb_begin_step or
+ * plumb_destroy; other ranks of the node may be reading it too. Local.
+ * Errors: ARGUMENT (another optimizer), ORDER (no step, or the last one failed).
+ */
+plumb_status plumb_mean_gradient(const plumb *p, int id, const float **mean);
+
+/*
  * The average of a parameter's values that plumb_options.average_weights asks for, rows x cols.
  * Every rank has it, with the same bits. Local.
- * Errors: ARGUMENT, ORDER (no average was asked for, or no step has counted yet).
+ * Errors: ARGUMENT (PLUMB_OPTIMIZER_NONE too), ORDER (no average was asked for, or no step has
+ * counted yet).
  */
 plumb_status plumb_averaged_values(const plumb *p, int id, float *values);
 
 /*
  * XXH3 128-bit hash, as 32 hexadecimal digits and a 0, of this rank's parameters: the 32-bit
- * floats in order of registration. Local. Errors: ARGUMENT, ORDER (no parameters).
+ * floats in order of registration, without parameters of PLUMB_OPTIMIZER_NONE. Local.
+ * Errors: ARGUMENT, ORDER (no parameters).
  */
 plumb_status plumb_parameters_hash(const plumb *p, char hash[33]);
 

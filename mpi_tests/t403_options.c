@@ -198,7 +198,7 @@ START_TEST(wrong_init)
     ck_assert_int_eq(plumb_parameter_options_init(&o, size - 1, PLUMB_OPTIMIZER_SGD),
                      PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(
-        plumb_parameter_options_init(&o, size, (plumb_optimizer)(PLUMB_OPTIMIZER_SOAP + 1)),
+        plumb_parameter_options_init(&o, size, (plumb_optimizer)(PLUMB_OPTIMIZER_NONE + 1)),
         PLUMB_ERROR_ARGUMENT);
     ck_assert_int_eq(plumb_parameter_options_init(&o, size, (plumb_optimizer)-1),
                      PLUMB_ERROR_ARGUMENT);
@@ -247,6 +247,7 @@ START_TEST(registry_is_complete)
         ck_assert_ptr_nonnull(kind);
         ck_assert_str_eq(kind->name, known[i].name);
         ck_assert_int_eq(kind->element_wise, known[i].element_wise);
+        ck_assert(!kind->keeps_gradient);
         ck_assert_int_eq(kind->matrix_state_count != NULL, known[i].matrix_states);
         plumb_parameter_options o;
         plumb_parameter_options_init(&o, sizeof o, (plumb_optimizer)i);
@@ -259,7 +260,12 @@ START_TEST(registry_is_complete)
         ck_assert_double_gt(kind->cost(&o, 4, 64, 32, 64 * 32), 0.0);
         ck_assert_double_lt(kind->cost(&o, 4, 64, 32, 64 * 32), 1.0);
     }
-    ck_assert_ptr_null(optimizer_find((plumb_optimizer)(PLUMB_OPTIMIZER_SOAP + 1)));
+    const optimizer_kind *none = optimizer_find(PLUMB_OPTIMIZER_NONE);
+    plumb_parameter_options o;
+    ck_assert_int_eq(plumb_parameter_options_init(&o, sizeof o, PLUMB_OPTIMIZER_NONE), PLUMB_OK);
+    ck_assert_str_eq(none->name, "none");
+    ck_assert(none->element_wise && none->keeps_gradient && none->state_count(&o, 8) == 0);
+    ck_assert_ptr_null(optimizer_find((plumb_optimizer)(PLUMB_OPTIMIZER_NONE + 1)));
     ck_assert_ptr_null(optimizer_find((plumb_optimizer)-1));
 }
 END_TEST

@@ -27,9 +27,9 @@ TEXT
 cat >node.json <<'TEXT'
 {"bench": "exchange", "ranks": 2, "one_node": true, "owners": "sharded", "sizes": [
  {"bytes": 1000000, "ways": [{"way": "MPI_Allreduce", "seconds": 1.0, "exchange_bytes": 2e6},
-  {"way": "gradient buffers", "seconds": 5e-3, "update_seconds": 1e-3, "exchange_bytes": 2e6}]},
+  {"way": "step", "seconds": 5e-3, "update_seconds": 1e-3, "exchange_bytes": 2e6}]},
  {"bytes": 1000, "ways": [
-  {"way": "gradient buffers", "seconds": 5e-5, "update_seconds": 1e-5, "exchange_bytes": 2e3}]}]}
+  {"way": "step", "seconds": 5e-5, "update_seconds": 1e-5, "exchange_bytes": 2e3}]}]}
 TEXT
 sed 's/"one_node": true/"one_node": false/; s/"ranks": 2/"ranks": 4/' node.json >network.json
 # Of m n s and s^3: 2e-11 and 5e-11 exactly, s the short side.
@@ -86,7 +86,7 @@ echo '{"bench": "gpt", "blas_kernel": "A", "model_flops_per_second": 0, "product
 sed 's/"sharded"/"rank0"/' node.json >rank0.json
 sed 's/1000000/2000/' node.json >alike.json
 sed 's/"seconds": 5e-5/"seconds": 5e-2/' node.json >backwards.json
-sed 's/"gradient buffers"/"buffers"/' node.json >without.json
+sed 's/"step"/"stop"/' node.json >without.json
 sed 's/"rows": 128, "cols": 1024/"rows": 512, "cols": 512/' polar.json >squares.json
 sed 's/"A"/"B"/' polar.json >kernel.json
 sed 's/"blas_kernel": "A", //' gpt.json >unnamed.json
@@ -107,7 +107,7 @@ wrong 3 'model_flops_per_second is missing or not a number above 0' 1 "${plan[@]
 wrong 2 'not measured with --owners sharded' 1 "${plan[@]}" --bench gpt.json,rank0.json
 wrong 3 'no two sizes' 1 "${plan[@]}" --bench alike.json
 wrong 3 'node_bytes_per_second would be -' 1 "${plan[@]}" --bench backwards.json
-wrong 3 "no way 'gradient buffers'" 1 "${plan[@]}" --bench without.json
+wrong 3 "no way 'step'" 1 "${plan[@]}" --bench without.json
 wrong 3 'no two shapes of different proportions' 1 "${plan[@]}" --bench squares.json
 wrong 2 'a name is empty' 1 "${plan[@]}" --bench gpt.json,
 ranks 1 plan --shapes shapes --polar exact --gradient-seconds 0.1 --ranks 1 --measure exact

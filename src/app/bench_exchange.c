@@ -1,6 +1,6 @@
 /*
- * `plumb bench exchange`: how long the ranks need from their gradients to the new values, against
- * MPI_Allreduce of the same payload.
+ * `plumb bench exchange`: how long the ranks need from their gradients to the mean, and to new
+ * values, against MPI_Allreduce of the same payload.
  */
 #include "app/bench_exchange.h"
 
@@ -45,12 +45,13 @@ static const option_table table = {
     .count = sizeof entries / sizeof entries[0],
     .usage = "mpirun -np P plumb bench exchange [options]",
     .about =
-        "Measures the way from every rank's gradient to the new values on all ranks, one\n"
-        "micro-batch a rank, against MPI_Allreduce of the same floats in place and nothing else,\n"
-        "in turns. The library's time is plumb_begin_step plus all from the first\n"
-        "plumb_accumulate to the end of plumb_end_step, update by SGD included; writing the\n"
-        "gradients is not counted. Times are the slowest rank's, ratios medians over rounds\n"
-        "with quartiles. Goals are for 2 ranks, on one node or two; exit code 1 if one was missed.",
+        "Measures the way from every rank's gradient to the mean on all ranks, one micro-batch a\n"
+        "rank, against MPI_Allreduce of the same floats in place and nothing else, in turns; and\n"
+        "to new values, as a step by SGD of the library's and one of MPI's own collectives. The\n"
+        "library's time is plumb_begin_step plus all from the first plumb_accumulate to the end\n"
+        "of plumb_end_step; writing the gradients is not counted. Times are the slowest rank's,\n"
+        "ratios medians over rounds with quartiles. Goals are for 2 ranks, on one node or two;\n"
+        "exit code 1 if one was missed.",
 };
 
 /* Sizes in bytes of a text such as "64KiB,1MiB"; how many, or 0 with a failure. */

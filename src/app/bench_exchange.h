@@ -1,7 +1,7 @@
 /*
- * What `plumb bench exchange` measures: from the caller's gradients to the caller's new values,
- * by the library, by a bare MPI_Allreduce of the same payload, and by a sharded step of MPI's own
- * collectives, in turns.
+ * What `plumb bench exchange` measures: from all ranks' gradients to their mean on all ranks, by
+ * the library and by a bare MPI_Allreduce of the same payload, and to new values by a sharded step,
+ * the library's and one of MPI's own collectives, in turns.
  */
 #ifndef APP_BENCH_EXCHANGE_H
 #define APP_BENCH_EXCHANGE_H
@@ -20,13 +20,15 @@ typedef struct bench_exchange_options {
     bool json;
 } bench_exchange_options;
 
-/* Who brings the gradients to everybody. */
+/* Who brings what to everybody. */
 typedef enum bench_exchange_way {
     EXCHANGE_MPI,        /* MPI_Allreduce in place and nothing else: what the others are held to */
-    EXCHANGE_COLLECTIVE, /* MPI_Reduce_scatter, this rank's share of the update, MPI_Allgatherv */
-    EXCHANGE_BUFFER,     /* the library, gradients written in plumb_gradient_buffer's memory */
-    EXCHANGE_ACCUMULATE, /* the library, gradients in the caller's own memory */
-    EXCHANGE_ALLREDUCE,  /* the library with PLUMB_EXCHANGE_ALLREDUCE, gradients as BUFFER */
+    EXCHANGE_BUFFER,     /* means, gradients written in plumb_gradient_buffer's memory */
+    EXCHANGE_ACCUMULATE, /* means, in the caller's memory in which the gradients are given */
+    EXCHANGE_ALLREDUCE,  /* as BUFFER with PLUMB_EXCHANGE_ALLREDUCE */
+    EXCHANGE_STEP,       /* new values by SGD, gradients as BUFFER */
+    EXCHANGE_COLLECTIVE, /* the same by MPI: MPI_Reduce_scatter, this rank's share of the update,
+                            MPI_Allgatherv */
     EXCHANGE_WAYS
 } bench_exchange_way;
 

@@ -5,7 +5,8 @@
  * starts. A way's time of a round is the slowest rank's.
  *
  * The library's time is plumb_begin_step (with asking for the memory of gradients) plus everything
- * from the first plumb_accumulate to the end of plumb_end_step, the update by plain SGD included.
+ * from the first plumb_accumulate to the end of plumb_end_step: to the mean with
+ * PLUMB_OPTIMIZER_NONE, EXCHANGE_STEP with an update by plain SGD.
  *
  * EXCHANGE_COLLECTIVE is what a step of sharded data parallelism costs with MPI's own collectives
  * (Rajbhandari et al. 2020, ZeRO, arXiv 1910.02054, section 5): the sums of this rank's share, its
@@ -19,13 +20,15 @@
 
 enum { LEAST_ROUNDS = 5, MOST_ROUNDS = 5000, WARM_UP = 3 };
 
-const char *const bench_exchange_way_names[EXCHANGE_WAYS] = {
-    "MPI_Allreduce", "reduce-scatter", "gradient buffers", "accumulate", "exchange allreduce"};
+const char *const bench_exchange_way_names[EXCHANGE_WAYS] = {"MPI_Allreduce", "gradient buffers",
+                                                             "accumulate",    "exchange allreduce",
+                                                             "step",          "reduce-scatter"};
 
-/* One handle with its parameters; EXCHANGE_COLLECTIVE has values alone. */
+/* One handle with its parameters; EXCHANGE_COLLECTIVE has values alone, EXCHANGE_MPI nothing. */
 typedef struct exchange_side {
     plumb *plumb;
-    float *values;   /* [elements] */
+    float *values;   /* [elements]; NULL: the means stay with the library */
+    bool own_values; /* they are this side's memory, not the payload */
     int *ids;        /* [parameters] */
     float **buffers; /* [parameters]: where this step's gradients lie */
     bool own_memory;
@@ -65,17 +68,19 @@ static float gradient_value(int64_t element, int rank)
     return (float)((element + 7 * (int64_t)rank) % 13 - 6);
 }
 
-static int add_parameters(exchange_bench *b, exchange_side *s, failure *f)
+static int add_parameters(exchange_bench *b, exchange_side *s, bool step, failure *f)
 {
     plumb_parameter_options options;
-    plumb_parameter_options_init(&options, sizeof options, PLUMB_OPTIMIZER_SGD);
+    plumb_parameter_options_init(&options, sizeof options,
+                                 step ? PLUMB_OPTIMIZER_SGD : PLUMB_OPTIMIZER_NONE);
     options.beta1 = 0.0;
     options.weight_decay = 0.0;
     for (int64_t i = 0; i < b->options->parameters && f->code == EXIT_OK; i++) {
         char name[32];
         snprintf(name, sizeof name, "parameter %lld", (long long)i);
-        plumb_status status = plumb_add_parameter(s->plumb, name, 1, length_of(b, i),
-                                                  s->values + first_of(b, i), &options, &s->ids[i]);
+        float *values = s->values == NULL ? NULL : s->values + first_of(b, i);
+        plumb_status status =
+            plumb_add_parameter(s->plumb, name, 1, length_of(b, i), values, &options, &s->ids[i]);
         failure_from_library(f, status, s->plumb);
     }
     return f->code;
@@ -85,11 +90,13 @@ static int create_side(exchange_bench *b, int way, failure *f)
 {
     exchange_side *s = &b->sides[way];
     size_t parameters = (size_t)b->options->parameters;
-    s->values = calloc((size_t)b->elements, sizeof *s->values);
+    s->own_values = way == EXCHANGE_STEP;
+    s->own_memory = way == EXCHANGE_ACCUMULATE;
+    s->values = s->own_values ? calloc((size_t)b->elements, sizeof *s->values) : NULL;
+    s->values = s->own_memory ? b->payload : s->values;
     s->ids = calloc(parameters, sizeof *s->ids);
     s->buffers = calloc(parameters, sizeof *s->buffers);
-    s->own_memory = way == EXCHANGE_ACCUMULATE;
-    if (s->values == NULL || s->ids == NULL || s->buffers == NULL) {
+    if ((s->own_values && s->values == NULL) || s->ids == NULL || s->buffers == NULL) {
         failure_set(f, EXIT_LIBRARY, "no memory");
     }
     plumb_options options;
@@ -102,7 +109,7 @@ static int create_side(exchange_bench *b, int way, failure *f)
     if (ranks_agree(b->ranks, f) == EXIT_OK) {
         plumb_status status = plumb_create(b->ranks->communicator, &options, &s->plumb);
         if (failure_from_library(f, status, NULL) == EXIT_OK) {
-            add_parameters(b, s, f);
+            add_parameters(b, s, way == EXCHANGE_STEP, f);
         }
     }
     return ranks_agree(b->ranks, f);
@@ -204,33 +211,55 @@ static double run_way(exchange_bench *b, int way, failure *f)
                                         : run_library(b, &b->sides[way], f);
 }
 
-/* After the first step from zero with rate 1 the values are minus the mean. */
-static int check_values(const exchange_bench *b, failure *f)
+/* What a way has left on this rank of parameter i. */
+static const float *result_of(const exchange_bench *b, int way, int64_t i, failure *f)
 {
-    for (int way = EXCHANGE_COLLECTIVE; way < EXCHANGE_WAYS && f->code == EXIT_OK; way++) {
-        for (int64_t i = 0; i < b->elements; i++) {
-            double sum = 0.0;
-            for (int rank = 0; rank < b->ranks->count; rank++) {
-                sum += (double)gradient_value(i, rank);
-            }
-            double expected = -sum / b->ranks->count;
-            if (fabs((double)b->sides[way].values[i] - expected) > 1e-5 * (1.0 + fabs(expected))) {
-                failure_set(f, EXIT_LIBRARY, "%s: value %lld is %g after a step, not %g",
-                            bench_exchange_way_names[way], (long long)i,
-                            (double)b->sides[way].values[i], expected);
-                break;
+    const exchange_side *s = &b->sides[way];
+    const float *result = way == EXCHANGE_MPI ? b->payload : s->values;
+    if (result != NULL) {
+        return result + first_of(b, i);
+    }
+    failure_from_library(f, plumb_mean_gradient(s->plumb, s->ids[i], &result), s->plumb);
+    return result;
+}
+
+/* MPI_Allreduce leaves the sum, the library the mean, and a first step from zero with rate 1 minus
+ * the mean. */
+static double expected_value(const exchange_bench *b, int way, int64_t element)
+{
+    double sum = 0.0;
+    for (int rank = 0; rank < b->ranks->count; rank++) {
+        sum += (double)gradient_value(element, rank);
+    }
+    bool step = way == EXCHANGE_STEP || way == EXCHANGE_COLLECTIVE;
+    return way == EXCHANGE_MPI ? sum : (step ? -sum : sum) / b->ranks->count;
+}
+
+static void check_result(const exchange_bench *b, int way, failure *f)
+{
+    for (int64_t i = 0; i < b->options->parameters && f->code == EXIT_OK; i++) {
+        const float *result = result_of(b, way, i, f);
+        for (int64_t k = 0; k < length_of(b, i) && f->code == EXIT_OK; k++) {
+            double expected = expected_value(b, way, first_of(b, i) + k);
+            if (fabs((double)result[k] - expected) > 1e-5 * (1.0 + fabs(expected))) {
+                failure_set(f, EXIT_LIBRARY, "%s: element %lld of parameter %lld is %g, not %g",
+                            bench_exchange_way_names[way], (long long)k, (long long)i,
+                            (double)result[k], expected);
             }
         }
     }
-    return ranks_agree(b->ranks, f);
 }
 
-/* One round; times[way] are of this rank. */
-static int run_round(exchange_bench *b, int64_t round, double *times, failure *f)
+/* One round, of which the first is checked; times[way] are of this rank. */
+static int run_round(exchange_bench *b, int64_t round, bool check, double *times, failure *f)
 {
     for (int i = 0; i < EXCHANGE_WAYS && f->code == EXIT_OK; i++) {
         int way = (int)((round + i) % EXCHANGE_WAYS);
         times[way] = run_way(b, way, f);
+        if (check && f->code == EXIT_OK) {
+            check_result(b, way, f);
+            ranks_agree(b->ranks, f);
+        }
     }
     return ranks_agree(b->ranks, f);
 }
@@ -248,16 +277,13 @@ static int run_rounds(exchange_bench *b, double seconds, bench_exchange_result *
     double times[EXCHANGE_WAYS] = {0.0}, start = 0.0;
     for (int i = 0; i < WARM_UP && f->code == EXIT_OK; i++) {
         start = MPI_Wtime();
-        run_round(b, i, times, f);
-        if (i == 0 && f->code == EXIT_OK) {
-            check_values(b, f);
-        }
+        run_round(b, i, i == 0, times, f);
     }
     if (f->code != EXIT_OK) {
         return f->code;
     }
     result->rounds = choose_rounds(b, seconds, MPI_Wtime() - start);
-    for (int64_t i = 0; i < result->rounds && run_round(b, i, times, f) == EXIT_OK; i++) {
+    for (int64_t i = 0; i < result->rounds && run_round(b, i, false, times, f) == EXIT_OK; i++) {
         for (int way = 0; way < EXCHANGE_WAYS; way++) {
             b->times[way][i] = times[way];
         }
@@ -290,6 +316,7 @@ static void allocate_collective(exchange_bench *b, failure *f)
     b->starts = calloc((size_t)count, sizeof *b->starts);
     b->sums = calloc((size_t)(b->elements / count + 1), sizeof *b->sums);
     b->sides[EXCHANGE_COLLECTIVE].values = calloc((size_t)b->elements, sizeof(float));
+    b->sides[EXCHANGE_COLLECTIVE].own_values = true;
     if (b->counts == NULL || b->starts == NULL || b->sums == NULL ||
         b->sides[EXCHANGE_COLLECTIVE].values == NULL) {
         failure_set(f, EXIT_LIBRARY, "no memory");
@@ -323,7 +350,9 @@ static void destroy(exchange_bench *b)
 {
     for (int way = 0; way < EXCHANGE_WAYS; way++) {
         plumb_destroy(&b->sides[way].plumb);
-        free(b->sides[way].values);
+        if (b->sides[way].own_values) {
+            free(b->sides[way].values);
+        }
         free(b->sides[way].ids);
         free(b->sides[way].buffers);
     }
@@ -341,7 +370,7 @@ int bench_exchange_measure(const ranks *r, const bench_exchange_options *o, int6
     exchange_bench b = {.ranks = r, .options = o, .elements = bytes / (int64_t)sizeof(float)};
     *result = (bench_exchange_result){.bytes = b.elements * (int64_t)sizeof(float)};
     allocate(&b, f);
-    for (int way = EXCHANGE_BUFFER; way < EXCHANGE_WAYS && f->code == EXIT_OK; way++) {
+    for (int way = EXCHANGE_BUFFER; way <= EXCHANGE_STEP && f->code == EXIT_OK; way++) {
         create_side(&b, way, f);
     }
     if (f->code == EXIT_OK && run_rounds(&b, seconds, result, f) == EXIT_OK) {

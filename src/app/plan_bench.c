@@ -86,7 +86,7 @@ static void take_gpt(bench_file *b, plan_constants *c)
 
 /* ---- bench exchange ---------------------------------------------------------------------------- */
 
-/* One step of the library through gradient buffers, its update taken off. */
+/* One step of the library, its update taken off. */
 typedef struct exchange_point {
     double payload, bytes, seconds;
 } exchange_point;
@@ -98,13 +98,13 @@ static exchange_point point_of(bench_file *b, const json_t *size)
     for (size_t i = 0; i < json_array_size(ways); i++) {
         const json_t *one = json_array_get(ways, i);
         const char *name = json_string_value(json_object_get(one, "way"));
-        if (name != NULL && strcmp(name, "gradient buffers") == 0) {
+        if (name != NULL && strcmp(name, "step") == 0) {
             point.bytes = number_of(b, one, "exchange_bytes");
             point.seconds = number_of(b, one, "seconds") - number_of(b, one, "update_seconds");
             return point;
         }
     }
-    failure_set(b->f, EXIT_DATA, "%s: a size has no way 'gradient buffers'", b->name);
+    failure_set(b->f, EXIT_DATA, "%s: a size has no way 'step'", b->name);
     return point;
 }
 

@@ -299,6 +299,11 @@ float *exchange_values(exchange *x, int64_t bucket)
     return x->desk.members[member].slots + b->first;
 }
 
+float *exchange_own_memory(exchange *x, int64_t parameter)
+{
+    return x->store.slots[0] + x->layout.parameters[parameter].offset;
+}
+
 void exchange_account(const exchange *x, mail_account *account, double *overlap)
 {
     *account = x->mail.account;

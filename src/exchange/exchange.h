@@ -134,6 +134,13 @@ float *exchange_group(exchange *x, int64_t bucket, int group);
  */
 float *exchange_values(exchange *x, int64_t bucket);
 
+/*
+ * This rank's own memory over a parameter (its elements, contiguous): the first of its slots
+ * (partial.h), which once the ranks have met after exchange_deliver is free up to the next
+ * exchange_open but for buckets in place that it owns.
+ */
+float *exchange_own_memory(exchange *x, int64_t parameter);
+
 /* Where a bucket's owner is, and its values until they are published. */
 typedef enum exchange_distance {
     EXCHANGE_OWN,

@@ -38,7 +38,7 @@ static const named_bounds table[] = {
     {"diagnostics_every", {1, INT_MAX, 0, 0}},
     {"population", {0, 0x1p60, 0, 0}},
     {"log_level", {PLUMB_LOG_WARNING, PLUMB_LOG_DEBUG, 0, 0}},
-    {"optimizer", {PLUMB_OPTIMIZER_SGD, PLUMB_OPTIMIZER_SOAP, 0, 0}},
+    {"optimizer", {PLUMB_OPTIMIZER_SGD, PLUMB_OPTIMIZER_NONE, 0, 0}},
     {"pipeline",
      {PLUMB_PIPELINE_AVERAGE_THEN_ORTHOGONALISE, PLUMB_PIPELINE_ORTHOGONALISED_WITH_FACTOR, 0, 0}},
     {"polar", {PLUMB_POLAR_SVD, PLUMB_POLAR_NEWTON_SCHULZ_SYMMETRIC, 0, 0}},

@@ -69,10 +69,13 @@ typedef struct optimizer_kind {
     bool element_wise;   /* may be given any slice */
     bool orthogonalises; /* ends in a polar factor of its own unless the pipeline forbids it */
     bool needs_scratch;
-    bool counts; /* adds to optimizer_counts without a correction too */
+    bool
+        keeps_gradient; /* the new values are the gradient: `update` may be given one memory for both */
+    bool counts;        /* adds to optimizer_counts without a correction too */
     /* States of one float an element, for G groups. */
     int (*state_count)(const plumb_parameter_options *options, int groups);
-    /* Name of a state, such as "first_moment", and its group, or -1 if it belongs to all. */
+    /* Name of a state, such as "first_moment", and its group, or -1 if it belongs to all; NULL if
+     * there is no state with any options. */
     const char *(*state_name)(const plumb_parameter_options *options, int groups, int state,
                               int *group);
     /* States in double of sizes of their own, for kinds that are not element-wise: how many for a
@@ -128,5 +131,6 @@ extern const optimizer_kind optimizer_muon;
 extern const optimizer_kind optimizer_sophia;
 extern const optimizer_kind optimizer_shampoo;
 extern const optimizer_kind optimizer_soap;
+extern const optimizer_kind optimizer_none;
 
 #endif

@@ -16,6 +16,7 @@ static const optimizer_kind *const kinds[] = {
     [PLUMB_OPTIMIZER_SGD] = &optimizer_sgd,         [PLUMB_OPTIMIZER_ADAMW] = &optimizer_adamw,
     [PLUMB_OPTIMIZER_MUON] = &optimizer_muon,       [PLUMB_OPTIMIZER_SOPHIA] = &optimizer_sophia,
     [PLUMB_OPTIMIZER_SHAMPOO] = &optimizer_shampoo, [PLUMB_OPTIMIZER_SOAP] = &optimizer_soap,
+    [PLUMB_OPTIMIZER_NONE] = &optimizer_none,
 };
 
 const optimizer_kind *optimizer_find(plumb_optimizer optimizer)

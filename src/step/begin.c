@@ -16,7 +16,7 @@
 #include "step/slices.h"
 #include "step/weights.h"
 
-enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 21, LINES_OF_PARAMETER = 31 };
+enum { LINE_SIZE = 256, LINES_OF_OPTIONS = 21, LINES_OF_PARAMETER = 32 };
 
 /* The lines of the handle's options; returns the end of the text. */
 static char *describe_options(const plumb *p, char *at)
@@ -63,6 +63,7 @@ static char *describe_parameter(const parameter *one, int64_t index, char *at)
     at += sprintf(at, "parameter %lld = %s, %lld x %lld\n", (long long)index, one->name,
                   (long long)one->rows, (long long)one->cols);
     at += sprintf(at, "optimizer of %s = %s\n", one->name, one->kind->name);
+    at += sprintf(at, "values of %s = %s\n", one->name, one->values == NULL ? "NULL" : "given");
     at += sprintf(at, "pipeline of %s = %d\n", one->name, (int)q->pipeline);
     at += sprintf(at, "polar of %s = %d\n", one->name, (int)q->polar);
     at += sprintf(at, "polar_steps of %s = %d\n", one->name, q->polar_steps);
@@ -156,7 +157,9 @@ static plumb_status equalise_values(plumb *p)
     handle_log(p, PLUMB_LOG_WARNING, "values differ between ranks: all take the coordinator's");
     for (int64_t i = 0; i < p->parameter_count; i++) {
         const parameter *one = &p->parameters[i];
-        PROPAGATE(agreement_broadcast(communicator, one->rows * one->cols, one->values));
+        if (parameter_has_values(one)) {
+            PROPAGATE(agreement_broadcast(communicator, one->rows * one->cols, one->values));
+        }
     }
     return PLUMB_OK;
 }
@@ -267,6 +270,7 @@ static void tell_of_messages(const plumb *p, exchange *x)
 static plumb_status begin(plumb *p, int64_t total)
 {
     PROPAGATE(handle_expect(p, HANDLE_IDLE, "plumb_begin_step"));
+    p->means_here = false;
     if (!p->planned) {
         PROPAGATE(set_up(p, total));
     }

@@ -16,11 +16,17 @@ enum { PARAMETER_NAME_SIZE = 128 };
 typedef struct parameter {
     char name[PARAMETER_NAME_SIZE];
     int64_t rows, cols;
-    float *values; /* the caller's, rows x cols */
+    float *values; /* the caller's, rows x cols; NULL: its mean gradient stays with the exchange */
     plumb_parameter_options options;
     const optimizer_kind *kind;
     int64_t curvature_index; /* among the parameters that use curvature; -1: it uses none */
 } parameter;
+
+/* False if its values are the step's result alone, which no rank keeps for the next step. */
+static inline bool parameter_has_values(const parameter *one)
+{
+    return !one->kind->keeps_gradient;
+}
 
 /* What plumb_describe_micro_batch said, and whether gradients of it have come. */
 typedef struct description {
@@ -72,6 +78,8 @@ struct plumb {
     bool planned;
     bool drifted;  /* replicas were found to differ: the next step begins with equal ones */
     int64_t steps; /* committed */
+    bool
+        means_here; /* plumb_mean_gradient: the last step was committed, and none has begun since */
 
     int64_t parameter_count, parameter_capacity;
     parameter *parameters;

@@ -25,14 +25,21 @@ static plumb_status check_name(const plumb *p, const char *name)
     return PLUMB_OK;
 }
 
-static plumb_status check_shape(const char *name, int64_t rows, int64_t cols, const float *values)
+static plumb_status check_shape(const char *name, int64_t rows, int64_t cols)
 {
     int64_t count;
     REQUIRE(rows >= 1 && cols >= 1 && !__builtin_mul_overflow(rows, cols, &count) &&
                 count <= INT64_MAX / 64,
             PLUMB_ERROR_ARGUMENT, "parameter \"%s\": %lld x %lld is no shape", name,
             (long long)rows, (long long)cols);
-    REQUIRE(values != NULL, PLUMB_ERROR_ARGUMENT, "parameter \"%s\": values is NULL", name);
+    return PLUMB_OK;
+}
+
+static plumb_status check_values(const char *name, const float *values,
+                                 const plumb_parameter_options *options)
+{
+    REQUIRE(values != NULL || optimizer_find(options->optimizer)->keeps_gradient,
+            PLUMB_ERROR_ARGUMENT, "parameter \"%s\": values is NULL", name);
     return PLUMB_OK;
 }
 
@@ -91,13 +98,14 @@ static plumb_status add_checked(plumb *p, const char *name, int64_t rows, int64_
             "parameters cannot be added after the first plumb_begin_step");
     REQUIRE(id != NULL, PLUMB_ERROR_ARGUMENT, "plumb_add_parameter: id is NULL");
     PROPAGATE(check_name(p, name));
-    PROPAGATE(check_shape(name, rows, cols, values));
+    PROPAGATE(check_shape(name, rows, cols));
     plumb_parameter_options defaults;
     if (options == NULL) {
         PROPAGATE(plumb_parameter_options_init(&defaults, sizeof defaults, PLUMB_OPTIMIZER_ADAMW));
         options = &defaults;
     }
     PROPAGATE(check_options(p, name, rows, cols, options));
+    PROPAGATE(check_values(name, values, options));
     PROPAGATE(take_curvature_interval(p, name, options));
     parameter one = {.rows = rows,
                      .cols = cols,
@@ -124,8 +132,10 @@ static plumb_status hash_values(const plumb *p, char hash[33])
     XXH3_128bits_reset(state);
     for (int64_t i = 0; i < p->parameter_count; i++) {
         const parameter *one = &p->parameters[i];
-        XXH3_128bits_update(state, one->values,
-                            (size_t)(one->rows * one->cols) * sizeof *one->values);
+        if (parameter_has_values(one)) {
+            XXH3_128bits_update(state, one->values,
+                                (size_t)(one->rows * one->cols) * sizeof *one->values);
+        }
     }
     XXH128_hash_t value = XXH3_128bits_digest(state);
     XXH3_freeState(state);

@@ -52,7 +52,7 @@ optimizer_input update_input(plumb *p, slice *s, double learning_rate, const flo
         .update = p->steps + 1,
         .learning_rate = learning_rate * one->options.learning_rate_factor,
         .gradient = gradient,
-        .values = one->values + s->first,
+        .values = parameter_has_values(one) ? one->values + s->first : NULL,
         .new_values = update_values(p, s),
         .states = (const float *const *)s->states[p->current],
         .new_states = s->states[1 - p->current],
@@ -112,7 +112,7 @@ static plumb_status update_whole(plumb *p, slice *s, double learning_rate)
                            p->groups_of_slice);
     }
     optimizer_input input = update_input(p, s, learning_rate, gradient);
-    bool in_place = input.new_values == gradient;
+    bool in_place = input.new_values == gradient && !one->kind->keeps_gradient;
     if (in_place) {
         REQUIRE(s->count <= SLICES_STRETCH, PLUMB_ERROR_INTERNAL, "%lld values in place",
                 (long long)s->count);
@@ -175,9 +175,11 @@ static plumb_status compute(plumb *p, double learning_rate, plumb_status *mine)
     return PLUMB_OK;
 }
 
+/* Where this rank keeps what the step has made of a slice. */
 static float *values_of(plumb *p, const slice *s)
 {
-    return p->parameters[s->parameter].values + s->first;
+    float *values = p->parameters[s->parameter].values;
+    return s->first + (values != NULL ? values : exchange_own_memory(p->exchange, s->parameter));
 }
 
 /* Buckets of one slice that arrive here need no other memory than the caller's. */
@@ -196,9 +198,14 @@ static void take_values(plumb *p, exchange_distance distance)
 {
     for (int64_t i = 0; i < p->slice_count; i++) {
         const slice *s = &p->slices[i];
-        if (p->places[s->bucket] == NULL &&
-            exchange_distance_of(p->exchange, s->bucket) == distance) {
-            memcpy(values_of(p, s), update_values(p, s), (size_t)s->count * sizeof(float));
+        if (p->places[s->bucket] != NULL ||
+            exchange_distance_of(p->exchange, s->bucket) != distance) {
+            continue;
+        }
+        const float *from = update_values(p, s);
+        float *to = values_of(p, s);
+        if (from != to) {
+            memcpy(to, from, (size_t)s->count * sizeof *to);
         }
     }
 }
@@ -246,6 +253,7 @@ static plumb_status commit(plumb *p)
     PROPAGATE(publish(p));
     p->current = 1 - p->current;
     p->steps++;
+    p->means_here = true;
     weights_add(p);
     double seconds = 0.0;
     if (exchange_publishes(p->exchange)) {
@@ -291,6 +299,26 @@ plumb_status plumb_update(plumb *p, double learning_rate, plumb_report *report)
         *report = p->report;
     }
     return handle_result(p, status);
+}
+
+static plumb_status find_mean(const plumb *p, int id, const float **mean)
+{
+    const parameter *one = NULL;
+    PROPAGATE(handle_parameter(p, id, &one));
+    REQUIRE(mean != NULL, PLUMB_ERROR_ARGUMENT, "plumb_mean_gradient: mean is NULL");
+    REQUIRE(one->kind->keeps_gradient, PLUMB_ERROR_ARGUMENT,
+            "parameter \"%s\": the mean gradient is kept with optimizer none only, not with %s",
+            one->name, one->kind->name);
+    REQUIRE(p->means_here, PLUMB_ERROR_ORDER,
+            "plumb_mean_gradient: no step has ended well since the last plumb_begin_step");
+    *mean = one->values != NULL ? one->values : exchange_own_memory(p->exchange, (int64_t)id);
+    return PLUMB_OK;
+}
+
+plumb_status plumb_mean_gradient(const plumb *p, int id, const float **mean)
+{
+    PROPAGATE(handle_given(p));
+    return find_mean(p, id, mean);
 }
 
 plumb_status plumb_end_step(plumb *p, double learning_rate, plumb_report *report)

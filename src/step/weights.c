@@ -50,7 +50,9 @@ void weights_add(plumb *p)
     double *averages = p->averages;
     for (int64_t i = 0; i < p->parameter_count; i++) {
         int64_t count = p->parameters[i].rows * p->parameters[i].cols;
-        approach(count, share, p->parameters[i].values, averages);
+        if (parameter_has_values(&p->parameters[i])) {
+            approach(count, share, p->parameters[i].values, averages);
+        }
         averages += count;
     }
 }
@@ -61,6 +63,8 @@ plumb_status plumb_averaged_values(const plumb *p, int id, float *values)
     const parameter *one = NULL;
     PROPAGATE(handle_parameter(p, id, &one));
     REQUIRE(values != NULL, PLUMB_ERROR_ARGUMENT, "plumb_averaged_values: values is NULL");
+    REQUIRE(parameter_has_values(one), PLUMB_ERROR_ARGUMENT,
+            "parameter \"%s\" has no values to average: its optimizer is none", one->name);
     REQUIRE(p->options.average_weights != PLUMB_AVERAGE_NONE, PLUMB_ERROR_ORDER,
             "no average of the values was asked for (average_weights)");
     REQUIRE(p->averaged > 0, PLUMB_ERROR_ORDER, "no step counts for the average yet");
