@@ -281,6 +281,23 @@ START_TEST(no_state)
 }
 END_TEST
 
+/* Where ranks begin with different values all take the coordinator's, but not for its gradients. */
+START_TEST(different_beginnings)
+{
+    int rank;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    plumb_options o;
+    plumb_options_init(&o, sizeof o);
+    subject s;
+    open_subject(MPI_COMM_WORLD, &o, &s);
+    s.memory[MUON][0] = s.memory[THERE][0] = (float)(1 + rank);
+    test_all(plumb_begin_step(s.plumb, 8) == PLUMB_OK);
+    test_all(s.memory[MUON][0] == 1.0f);
+    test_all(s.memory[THERE][0] == (float)(1 + rank));
+    close_subject(&s);
+}
+END_TEST
+
 static void expect_no_mean(const subject *s, int id, plumb_status expected)
 {
     static const float sentinel = 1.0f;
@@ -340,6 +357,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tcase, bits, 0, 7);
     tcase_add_test(tcase, by_allreduce);
     tcase_add_test(tcase, no_state);
+    tcase_add_test(tcase, different_beginnings);
     tcase_add_test(tcase, refusals);
     tcase_add_test(tcase, memory_on_some_ranks);
     tcase_set_timeout(tcase, 300);
