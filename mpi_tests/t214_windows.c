@@ -33,7 +33,8 @@ static void expect_hash(const miniature *m, const char *hash, const char *what, 
                   m->options.shared_memory, result.message, result.hash, hash);
 }
 
-/* With windows and without, on 1 to 4 hosts, with both maps, in two orders. */
+/* With windows and without, on 1 to 4 hosts, with both maps, in two orders, with memory for all that
+ * arrives or for one bucket. */
 static void expect_placements(miniature *m, const char *what)
 {
     miniature_result reference;
@@ -41,12 +42,14 @@ static void expect_placements(miniature *m, const char *what)
     test_all(reference.status == PLUMB_OK);
     for (int run = 0; run < 8; run++) {
         fault.pretended_nodes = run % 4 == 0 ? 0 : 1 + run % 4;
+        fault.window_bytes = run % 4 == 3 || run == 6 ? 1 : 0;
         m->options.shared_memory = run != 4;
         m->options.owners = run % 3 == 2 ? PLUMB_OWNERS_RANK0 : PLUMB_OWNERS_SHARDED;
         m->order = run % 2 == 0 ? MINIATURE_ASCENDING : MINIATURE_SCRAMBLED;
         m->progress = run >= 4;
         expect_hash(m, reference.hash, what, fault.pretended_nodes);
     }
+    fault.window_bytes = 0;
     fault.pretended_nodes = 0;
 }
 
