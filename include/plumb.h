@@ -359,7 +359,7 @@ typedef struct plumb_parameter_options {
                                     Shampoo 0.9, SOAP 0.9 */
     double beta2;                /* of second moments: AdamW, Shampoo, SOAP 0.95, Sophia 0.99 */
     double epsilon;              /* AdamW, SOAP, Shampoo's grafting 1e-8, Sophia 1e-12 */
-    double weight_decay;         /* decoupled: x = x (1 - rate weight_decay) first. SGD 0,
+    double weight_decay;         /* decoupled: x = x (1 - rate weight_decay) first. SGD, NONE 0,
                                     all others 0.1 */
     int nesterov;                /* SGD 0, Muon 1 */
     plumb_correction correction; /* default none */
@@ -458,8 +458,9 @@ plumb_status plumb_destroy(plumb **p);
  * plumb_begin_step no more can be added.
  * `name`: unique, not empty, at most 127 bytes, copied. `options` NULL: AdamW's defaults.
  * With PLUMB_OPTIMIZER_NONE the step writes `values` and nothing reads or compares them: they may
- * be memory in which gradients are handed over, or NULL, on all ranks or none; the mean gradient
- * stays in the library's memory then (plumb_mean_gradient).
+ * be memory in which the parameter's gradients are handed over, or NULL, on all ranks or none; the
+ * mean gradient stays in the library's memory then (plumb_mean_gradient). What the caller makes of
+ * it, initial weights included, is the caller's to keep equal on all ranks.
  * *id counts from 0 in order of registration. Every rank calls it; it does not communicate.
  * Errors: ARGUMENT, ORDER, MEMORY, UNSUPPORTED.
  */
@@ -652,8 +653,8 @@ plumb_status plumb_sample_norms(const plumb *p, const float **norms, int64_t *co
 /*
  * What the last successful plumb_end_step or plumb_update made of the gradients of a parameter of
  * PLUMB_OPTIMIZER_NONE: their mean, clipped and orthogonalised as the options say, rows x cols.
- * Every rank has it, with the same bits for any rank count and owner map. The memory is the
- * library's, or the parameter's values, and may be read until the next plumb_begin_step or
+ * Every rank has it, with the same bits for any rank count and owner map unless the exchange is
+ * PLUMB_EXCHANGE_ALLREDUCE. The memory is the library's, or the parameter's values, and may be read until the next plumb_begin_step or
  * plumb_destroy; other ranks of the node may be reading it too. Local.
  * Errors: ARGUMENT (another optimizer), ORDER (no step, or the last one failed).
  */

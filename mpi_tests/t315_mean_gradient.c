@@ -275,7 +275,10 @@ START_TEST(no_state)
     test_all(plumb_parameters_hash(s.plumb, after) == PLUMB_OK);
     test_all(strcmp(before, after) != 0);
     test_all(run_step(&s, 0, 8, false, &report) == PLUMB_OK);
-    test_all(plumb_averaged_values(s.plumb, MUON, s.memory[MUON]) == PLUMB_OK);
+    static float average_of_one[MOST];
+    test_all(plumb_averaged_values(s.plumb, MUON, average_of_one) == PLUMB_OK);
+    size_t bytes = (size_t)elements(MUON) * sizeof *average_of_one;
+    test_all(memcmp(average_of_one, s.memory[MUON], bytes) == 0);
     test_all(plumb_averaged_values(s.plumb, THERE, s.memory[THERE]) == PLUMB_ERROR_ARGUMENT);
     close_subject(&s);
 }
@@ -330,6 +333,25 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* Options of an update that there is not. */
+START_TEST(update_options)
+{
+    plumb *p = NULL;
+    int id = -7;
+    test_all(plumb_create(MPI_COMM_WORLD, NULL, &p) == PLUMB_OK);
+    for (int i = 0; i < 3; i++) {
+        plumb_parameter_options o;
+        plumb_parameter_options_init(&o, sizeof o, PLUMB_OPTIMIZER_NONE);
+        o.beta1 = i == 0 ? 0.9 : 0.0;
+        o.weight_decay = i == 1 ? 0.1 : 0.0;
+        o.nesterov = i == 2;
+        test_all(plumb_add_parameter(p, "w", 2, 2, NULL, &o, &id) == PLUMB_ERROR_UNSUPPORTED);
+    }
+    ck_assert_int_eq(id, -7);
+    plumb_destroy(&p);
+}
+END_TEST
+
 /* Memory on one rank, none on another: the second could not take part in what the first does. */
 START_TEST(memory_on_some_ranks)
 {
@@ -359,6 +381,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, no_state);
     tcase_add_test(tcase, different_beginnings);
     tcase_add_test(tcase, refusals);
+    tcase_add_test(tcase, update_options);
     tcase_add_test(tcase, memory_on_some_ranks);
     tcase_set_timeout(tcase, 300);
     suite_add_tcase(suite, tcase);

@@ -1,7 +1,7 @@
 /*
  * The rounds of `plumb bench exchange`; see bench_exchange.h. In every round each way brings the
  * same gradients from all ranks to all ranks once; which way goes first changes from round to
- * round. Writing the gradients is nobody's time, and after it all ranks meet before the clock
+ * round, their order around does not. Writing the gradients is nobody's time, and after it all ranks meet before the clock
  * starts. A way's time of a round is the slowest rank's.
  *
  * The library's time is plumb_begin_step (with asking for the memory of gradients) plus everything

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/error.h"
 #include "optim/elementwise.h"
 #include "optim/optimizer.h"
 
@@ -27,6 +28,17 @@ static void none_defaults(plumb_parameter_options *options)
     (void)options;
 }
 
+static plumb_status none_validate(const plumb_parameter_options *options, int64_t rows,
+                                  int64_t cols)
+{
+    (void)rows;
+    (void)cols;
+    REQUIRE(options->beta1 == 0.0 && options->weight_decay == 0.0 && options->nesterov == 0,
+            PLUMB_ERROR_UNSUPPORTED,
+            "none leaves updates to the caller: beta1, weight_decay and nesterov must be 0");
+    return PLUMB_OK;
+}
+
 static double none_cost(const plumb_parameter_options *options, int groups, int64_t rows,
                         int64_t cols, int64_t count)
 {
@@ -43,6 +55,7 @@ const optimizer_kind optimizer_none = {
     .keeps_gradient = true,
     .state_count = none_states,
     .defaults = none_defaults,
+    .validate = none_validate,
     .update = none_update,
     .cost = none_cost,
 };

@@ -11,6 +11,12 @@
 #include "base/memory.h"
 #include "base/vector.h"
 
+/* A result of the step is no value to average. */
+static int64_t averaged_elements(const parameter *one)
+{
+    return parameter_has_values(one) ? one->rows * one->cols : 0;
+}
+
 plumb_status weights_make(plumb *p)
 {
     weights_free(p); /* of a set-up that failed, maybe with fewer parameters */
@@ -19,7 +25,7 @@ plumb_status weights_make(plumb *p)
     }
     int64_t length = 0;
     for (int64_t i = 0; i < p->parameter_count; i++) {
-        length += p->parameters[i].rows * p->parameters[i].cols;
+        length += averaged_elements(&p->parameters[i]);
     }
     return memory_zeroed(length, sizeof *p->averages, &p->averages);
 }
@@ -49,8 +55,8 @@ void weights_add(plumb *p)
     double share = tail ? 1.0 / taken : (1.0 - beta) / (1.0 - pow(beta, taken));
     double *averages = p->averages;
     for (int64_t i = 0; i < p->parameter_count; i++) {
-        int64_t count = p->parameters[i].rows * p->parameters[i].cols;
-        if (parameter_has_values(&p->parameters[i])) {
+        int64_t count = averaged_elements(&p->parameters[i]);
+        if (count > 0) {
             approach(count, share, p->parameters[i].values, averages);
         }
         averages += count;
@@ -70,7 +76,7 @@ plumb_status plumb_averaged_values(const plumb *p, int id, float *values)
     REQUIRE(p->averaged > 0, PLUMB_ERROR_ORDER, "no step counts for the average yet");
     const double *averages = p->averages;
     for (int64_t i = 0; i < id; i++) {
-        averages += p->parameters[i].rows * p->parameters[i].cols;
+        averages += averaged_elements(&p->parameters[i]);
     }
     for (int64_t i = 0; i < one->rows * one->cols; i++) {
         values[i] = (float)averages[i];
