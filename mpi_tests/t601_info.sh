@@ -62,4 +62,11 @@ if grep -qw avx2 /proc/cpuinfo; then
         expect_code 0 'info after a useless second start'
     fi
 fi
+if grep -qw avx512vl /proc/cpuinfo; then
+    OPENBLAS_CORETYPE=Haswell ranks 1 info
+    if [ "$(kernel)" = Haswell ]; then
+        grep -q '^warning .*OPENBLAS_CORETYPE=Haswell.*avx512' "$work/out" ||
+            failed 'no warning about a kernel without AVX-512'
+    fi
+fi
 finish

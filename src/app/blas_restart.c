@@ -70,13 +70,14 @@ void blas_warning(const plumb_environment *environment, char *text, size_t size)
     const char *type = getenv("OPENBLAS_CORETYPE");
     if (type != NULL && !blas_restarted(&unused)) {
         snprintf(text, size,
-                 "OPENBLAS_CORETYPE=%s chooses BLAS kernel %s, slow on this CPU; unset it, or set "
-                 "it to %s",
-                 type, environment->blas_kernel, environment->blas_kernel_best);
+                 "OPENBLAS_CORETYPE=%s chooses BLAS kernel %s, which leaves this CPU's %s unused; "
+                 "unset it, or set it to %s",
+                 type, environment->blas_kernel, environment->vector_unit,
+                 environment->blas_kernel_best);
     } else {
         snprintf(text, size,
-                 "BLAS kernel %s is slow on this CPU, and OPENBLAS_CORETYPE=%s did not help; this "
-                 "OpenBLAS has no better one",
-                 environment->blas_kernel, environment->blas_kernel_best);
+                 "BLAS kernel %s leaves this CPU's %s unused, and OPENBLAS_CORETYPE=%s did not "
+                 "help; this OpenBLAS has no better one",
+                 environment->blas_kernel, environment->vector_unit, environment->blas_kernel_best);
     }
 }

@@ -1,7 +1,9 @@
 /*
  * plumb_inspect_environment. OpenBLAS picks its kernel by the CPU's model number, and a release
- * that is older than the CPU falls back to one without AVX, several times slower, without a word
- * (OpenMathLib/OpenBLAS issue 4267). Here the kernel's name is held against what the CPU can do.
+ * that is older than the CPU falls back to one without AVX, several times slower, or without
+ * AVX-512, at half the speed where the CPU's vectors have 512 bits, without a word
+ * (OpenMathLib/OpenBLAS issues 4267 and 6029). Here the kernel's name is held against what the CPU
+ * can do.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -30,26 +32,31 @@ static const char *const kernels_without_avx2[] = {
     "Bulldozer",   "Piledriver", "Steamroller", "Nano",
 };
 
-static bool is_outdated(const char *kernel)
+/* Those with AVX2 and no AVX-512. A release that knows a CPU with AVX-512 gives it none of them. */
+static const char *const kernels_without_avx512[] = {"Haswell", "Zen"};
+
+static bool is_one_of(const char *kernel, const char *const *names, size_t count)
 {
-    size_t count = sizeof kernels_without_avx2 / sizeof *kernels_without_avx2;
     for (size_t i = 0; i < count; i++) {
-        if (strcasecmp(kernel, kernels_without_avx2[i]) == 0) {
+        if (strcasecmp(kernel, names[i]) == 0) {
             return true;
         }
     }
     return false;
 }
 
+#define IS_ONE_OF(kernel, names) is_one_of(kernel, names, sizeof names / sizeof *names)
+
 const char *blas_kernel_advice(const char *kernel_in_use, bool has_avx2, bool has_avx512)
 {
-    if (kernel_in_use == NULL || !is_outdated(kernel_in_use)) {
+    if (kernel_in_use == NULL) {
         return "";
     }
-    if (has_avx512) {
+    bool no_avx2 = IS_ONE_OF(kernel_in_use, kernels_without_avx2);
+    if (has_avx512 && (no_avx2 || IS_ONE_OF(kernel_in_use, kernels_without_avx512))) {
         return "SkylakeX";
     }
-    return has_avx2 ? "Haswell" : "";
+    return has_avx2 && no_avx2 ? "Haswell" : "";
 }
 
 /* Small matrices have kernels of their own since release 0.3.17. */

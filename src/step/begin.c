@@ -121,8 +121,8 @@ static plumb_status look_at_blas(plumb *p)
     PROPAGATE(plumb_inspect_environment(&environment));
     if (environment.blas_kernel_best[0] != '\0') {
         handle_log(p, PLUMB_LOG_WARNING,
-                   "BLAS runs its %s kernel on a CPU with %s, several times slower than it "
-                   "could: set OPENBLAS_CORETYPE=%s",
+                   "BLAS runs its %s kernel, which leaves this CPU's %s unused: set "
+                   "OPENBLAS_CORETYPE=%s",
                    environment.blas_kernel, environment.vector_unit, environment.blas_kernel_best);
     }
     if (environment.blas_threads > 1) {
