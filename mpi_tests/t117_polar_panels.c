@@ -100,6 +100,7 @@ static float *form_factor(const parts *p, const polar_fast *fast)
     for (int pole = 0; pole < fast->fractions.poles; pole++) {
         polar_fast_add_pole(fast, inverses + pole * square, factor);
     }
+    polar_fast_end_factor(fast, factor);
     free(inverses);
     return factor;
 }

@@ -47,8 +47,8 @@ typedef struct polar_exact_work {
     polar_blocks blocks;
     int64_t square;    /* side x side */
     double *gram;      /* side x side, and the whole piece */
-    double *factor;    /* side x side */
-    double *inverse;   /* side x side */
+    double *factor;    /* side x side; its lower triangle until all poles are added */
+    double *inverse;   /* side x side, lower triangle */
     double *product;   /* of polar_blocks, in the place of `inverse` */
     double *scratch;   /* of positive_inverse */
     double *block;     /* of polar_blocks, in the place of `scratch` */
@@ -117,18 +117,10 @@ static void round_to_single(int64_t count, const double *from, float *to)
 }
 
 VECTOR_CLONES
-static void add_weighted_double(int64_t count, double weight, const double *from, double *to)
+static void subtract(int64_t count, const float *what, float *from)
 {
     for (int64_t i = 0; i < count; i++) {
-        to[i] += weight * from[i];
-    }
-}
-
-VECTOR_CLONES
-static void add_weighted_single(int64_t count, float weight, const float *from, float *to)
-{
-    for (int64_t i = 0; i < count; i++) {
-        to[i] += weight * from[i];
+        from[i] -= what[i];
     }
 }
 
@@ -160,20 +152,16 @@ static plumb_status form_inverse(const partial_fractions *f, double unit, double
 
 static void begin_factor(const partial_fractions *f, double unit, polar_exact_work *w)
 {
-    int side = w->blocks.side;
-    memset(w->factor, 0, (size_t)w->square * sizeof(double));
-    for (int i = 0; i < side; i++) {
-        w->factor[(int64_t)i * side + i] = f->constant / sqrt(unit);
-    }
+    positive_begin_double(w->blocks.side, f->constant / sqrt(unit), w->factor);
 }
 
 static void add_inverse(const partial_fractions *f, double unit, int pole, polar_exact_work *w)
 {
-    add_weighted_double(w->square, f->weights[pole] * sqrt(unit), w->inverse, w->factor);
+    positive_add_double(w->blocks.side, f->weights[pole] * sqrt(unit), w->inverse, w->factor);
 }
 
 /* The poles from `first` on of factor = f(gram + shift I), f(x) about x^(-1/2) for x in `unit` times
- * the interval of f. */
+ * the interval of f: with them the factor is whole. */
 static plumb_status add_poles(const partial_fractions *f, int first, double unit, double shift,
                               polar_exact_work *w)
 {
@@ -181,6 +169,7 @@ static plumb_status add_poles(const partial_fractions *f, int first, double unit
         PROPAGATE(form_inverse(f, unit, shift, pole, w));
         add_inverse(f, unit, pole, w);
     }
+    positive_mirror_double(w->blocks.side, w->factor);
     return PLUMB_OK;
 }
 
@@ -220,20 +209,17 @@ static plumb_status form_second_factor(double error, const float *gram, float *f
                                        float *inverse, float *scratch, int side)
 {
     partial_fractions f;
-    int64_t square = (int64_t)side * side;
     double lowest = 1.0 - error - SLACK, highest = 1.0 + error + SLACK;
     double unit = highest * highest;
     PROPAGATE(partial_fractions_zolotarev_within(lowest / highest, SECOND_ERROR, &f));
-    memset(factor, 0, (size_t)square * sizeof(float));
-    for (int64_t i = 0; i < side; i++) {
-        factor[i * side + i] = (float)(f.constant / sqrt(unit));
-    }
+    positive_begin_single(side, (float)(f.constant / sqrt(unit)), factor);
     for (int pole = 0; pole < f.poles; pole++) {
         REQUIRE(positive_inverse_conditioned(side, gram, (float)(f.shifts[pole] * unit), inverse,
                                              scratch),
                 PLUMB_ERROR_INTERNAL, "a shifted matrix of condition 100 has no inverse");
-        add_weighted_single(square, (float)(f.weights[pole] * sqrt(unit)), inverse, factor);
+        positive_add_single(side, (float)(f.weights[pole] * sqrt(unit)), inverse, factor);
     }
+    positive_mirror_single(side, factor);
     return PLUMB_OK;
 }
 
@@ -249,7 +235,7 @@ static void purify(int side, float *projection, float *square, float *result)
                     side, projection, side, 3.0f, result, side);
         positive_mirror_single(side, result);
         memcpy(projection, result, (size_t)count * sizeof(float));
-        add_weighted_single(count, -1.0f, square, result);
+        subtract(count, square, result);
         if (vector_largest(count, result) < PURE) {
             break;
         }
@@ -264,10 +250,13 @@ static plumb_status form_projection(double largest, double tolerance, polar_exac
     double cut = tolerance * tolerance * largest;
     REQUIRE(positive_inverse_double(side, w->gram, cut, w->inverse, w->scratch),
             PLUMB_ERROR_NUMERICAL, "the Gram matrix with a shift is not positive definite");
-    for (int64_t i = 0; i < w->square; i++) {
-        double diagonal = i % (side + 1) == 0 ? 1.0 : 0.0;
-        w->projection[i] = (float)(diagonal - cut * w->inverse[i]);
+    for (int64_t i = 0; i < side; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            double identity = i == j ? 1.0 : 0.0;
+            w->projection[i * side + j] = (float)(identity - cut * w->inverse[i * side + j]);
+        }
     }
+    positive_mirror_single(side, w->projection);
     purify(side, w->projection, as_floats(w->inverse), as_floats(w->scratch));
     return PLUMB_OK;
 }

@@ -126,7 +126,7 @@ static void sum_grams(const panels *p, int first, int count, float *gram)
     int64_t square = (int64_t)p->cols * p->cols;
     sum_grams(p, first, left, gram);
     sum_grams(p, first + left, count - left, gram + square);
-    vector_add(square, gram, gram + square, gram);
+    positive_add_single(p->cols, 1.0f, gram + square, gram);
 }
 
 static plumb_status form_factor(const polar_fast_work *w)
@@ -138,8 +138,10 @@ static plumb_status form_factor(const polar_fast_work *w)
         if (!polar_fast_invert(fast, w->grams, scale, pole, w->inverse, w->scratch)) {
             return polar_fast_not_positive(pole);
         }
-        polar_fast_add_weighted(fast, polar_fast_weight(fast, scale, pole), w->inverse, w->factor);
+        positive_add_single(fast->side, polar_fast_weight(fast, scale, pole), w->inverse,
+                            w->factor);
     }
+    polar_fast_end_factor(fast, w->factor);
     return PLUMB_OK;
 }
 

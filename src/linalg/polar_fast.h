@@ -18,18 +18,14 @@ static const double POLAR_LEAST_DELTA = 1e-4, POLAR_DEFAULT_DELTA = 1e-2;
 float polar_fast_scale_in(int side, const float *gram, float *scratch);
 int64_t polar_fast_scale_scratch(int side);
 
-/* The inverse alone, without its weight. False if it does not exist to rounding. */
+/* The lower triangle of the inverse alone, without its weight. False if it does not exist to rounding. */
 bool polar_fast_invert(const polar_fast *fast, const float *gram, float scale, int pole,
                        float *inverse, float *scratch);
 
 plumb_status polar_fast_not_positive(int pole); /* raises NUMERICAL */
 
-/* What the inverse counts: to be multiplied before it is added. */
+/* What the inverse counts: by positive_add_single. */
 float polar_fast_weight(const polar_fast *fast, float scale, int pole);
-
-/* factor += fl(weight inverse), element by element. */
-void polar_fast_add_weighted(const polar_fast *fast, float weight, const float *inverse,
-                             float *factor);
 
 /* The whole factor with everything square in double, for a delta below POLAR_PANELS_LEAST_DELTA. */
 plumb_status polar_by_fast_double(const polar_problem *problem, const polar_fast *fast);

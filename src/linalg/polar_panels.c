@@ -18,7 +18,6 @@
 
 #include <limits.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -170,40 +169,34 @@ plumb_status polar_fast_pole(const polar_fast *fast, const float *gram, float sc
                              float *inverse)
 {
     float *scratch;
-    int64_t square = (int64_t)fast->side * fast->side;
+    int64_t side = fast->side;
     PROPAGATE(memory_allocate(positive_inverse_scratch(fast->side), sizeof(float), &scratch));
     bool inverted = polar_fast_invert(fast, gram, scale, pole, inverse, scratch);
     memory_free(&scratch);
     if (!inverted) {
         return polar_fast_not_positive(pole);
     }
-    vector_scale(square, polar_fast_weight(fast, scale, pole), inverse, inverse);
+    float weight = polar_fast_weight(fast, scale, pole);
+    for (int64_t i = 0; i < side; i++) {
+        vector_scale(i + 1, weight, inverse + i * side, inverse + i * side);
+    }
     return PLUMB_OK;
 }
 
 void polar_fast_begin_factor(const polar_fast *fast, float scale, float *factor)
 {
-    int64_t side = fast->side;
-    memset(factor, 0, (size_t)(side * side) * sizeof(float));
-    float constant = (float)(fast->fractions.constant / sqrt(unit_of(fast, scale)));
-    for (int64_t i = 0; i < side; i++) {
-        factor[i * side + i] = constant;
-    }
+    double constant = fast->fractions.constant / sqrt(unit_of(fast, scale));
+    positive_begin_single(fast->side, (float)constant, factor);
 }
 
 void polar_fast_add_pole(const polar_fast *fast, const float *inverse, float *factor)
 {
-    vector_add((int64_t)fast->side * fast->side, factor, inverse, factor);
+    positive_add_single(fast->side, 1.0f, inverse, factor);
 }
 
-VECTOR_CLONES
-void polar_fast_add_weighted(const polar_fast *fast, float weight, const float *inverse,
-                             float *factor)
+void polar_fast_end_factor(const polar_fast *fast, float *factor)
 {
-    int64_t count = (int64_t)fast->side * fast->side;
-    for (int64_t i = 0; i < count; i++) {
-        factor[i] += weight * inverse[i];
-    }
+    positive_mirror_single(fast->side, factor);
 }
 
 plumb_status polar_panel_apply(int64_t rows, int side, const float *panel, int exponent,

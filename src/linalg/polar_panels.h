@@ -6,7 +6,8 @@
  *     panels -> Gram matrices  polar_panel_gram; the sum, in an order that the caller keeps
  *     Gram   -> scale          polar_fast_scale, of the sum
  *     Gram   -> pole inverses  polar_fast_pole, each pole by itself
- *     poles  -> S              polar_fast_begin_factor, polar_fast_add_pole in the order of poles
+ *     poles  -> S              polar_fast_begin_factor, polar_fast_add_pole in the order of poles,
+ *                              polar_fast_end_factor
  *     panels -> W              polar_panel_apply, panel by panel
  *
  * The whole factor (PLUMB_POLAR_FAST) makes the same calls with the same panels, so it has the same
@@ -56,14 +57,15 @@ plumb_status polar_panel_gram(int64_t rows, int side, const float *panel, int ex
  */
 plumb_status polar_fast_scale(const polar_fast *fast, const float *gram, float *scale);
 
-/* inverse (side x side, both triangles) = weight (gram + shift I)^-1 of one pole. MEMORY,
+/* inverse (side x side, lower triangle) = weight (gram + shift I)^-1 of one pole. MEMORY,
  * NUMERICAL. */
 plumb_status polar_fast_pole(const polar_fast *fast, const float *gram, float scale, int pole,
                              float *inverse);
 
-/* factor = constant I, then += the poles, 0 first: S. */
+/* Lower triangle of factor = constant I, then += the poles, 0 first; at last both triangles: S. */
 void polar_fast_begin_factor(const polar_fast *fast, float scale, float *factor);
 void polar_fast_add_pole(const polar_fast *fast, const float *inverse, float *factor);
+void polar_fast_end_factor(const polar_fast *fast, float *factor);
 
 /* result (rows x side; may be `panel`) = scaled panel times S. MEMORY. */
 plumb_status polar_panel_apply(int64_t rows, int side, const float *panel, int exponent,

@@ -82,6 +82,26 @@ bool positive_inverse_conditioned_double(int n, const double *matrix, double shi
     return double_inverse_conditioned(n, matrix, shift, inverse, scratch);
 }
 
+void positive_begin_single(int n, float value, float *sum)
+{
+    single_begin(n, value, sum);
+}
+
+void positive_begin_double(int n, double value, double *sum)
+{
+    double_begin(n, value, sum);
+}
+
+void positive_add_single(int n, float weight, const float *matrix, float *sum)
+{
+    single_add(n, weight, matrix, sum);
+}
+
+void positive_add_double(int n, double weight, const double *matrix, double *sum)
+{
+    double_add(n, weight, matrix, sum);
+}
+
 void positive_mirror_single(int n, float *matrix)
 {
     single_mirror(n, matrix, n);

@@ -1,7 +1,8 @@
 /*
  * The inverse of a symmetric positive definite matrix by recursion into products of matrices: what
  * every rational function of a matrix here is made of. Matrices are n x n, row-major; of the input
- * the lower triangle is read, the result has both triangles, equal to the last bit.
+ * the lower triangle is read, of the result the lower triangle counts: above it anything may be
+ * written. Sums of inverses are mirrored once, at their end.
  */
 #ifndef PLUMB_LINALG_POSITIVE_INVERSE_H
 #define PLUMB_LINALG_POSITIVE_INVERSE_H
@@ -29,6 +30,12 @@ bool positive_inverse_conditioned(int n, const float *matrix, float shift, float
                                   float *scratch);
 bool positive_inverse_conditioned_double(int n, const double *matrix, double shift, double *inverse,
                                          double *scratch);
+
+/* Sums of such matrices: the lower triangle of sum = value I, and += fl(weight matrix). */
+void positive_begin_single(int n, float value, float *sum);
+void positive_begin_double(int n, double value, double *sum);
+void positive_add_single(int n, float weight, const float *matrix, float *sum);
+void positive_add_double(int n, double weight, const double *matrix, double *sum);
 
 /* Copies the lower triangle to the upper one. */
 void positive_mirror_single(int n, float *matrix);

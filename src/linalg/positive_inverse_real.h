@@ -200,7 +200,6 @@ static bool NAME(inverse)(int n, const REAL *matrix, REAL shift, REAL *inverse, 
     NAME(clear_above)(n, factor, stride);
     NAME(invert_factor)(n, factor, stride, scratch);
     NAME(square_factor)(n, factor, stride, inverse, n);
-    NAME(mirror)(n, inverse, n);
     return true;
 }
 
@@ -314,6 +313,5 @@ static bool NAME(inverse_conditioned)(int n, const REAL *matrix, REAL shift, REA
         return false;
     }
     NAME(copy_lower)(n, square, stride, inverse, n);
-    NAME(mirror)(n, inverse, n);
     return true;
 }

@@ -12,7 +12,6 @@
 #include "linalg/rational_root.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -59,7 +58,7 @@ typedef struct work {
     partial_fractions f;
     precision way;  /* of the pole at hand; smaller shifts are not inverted by less */
     float *single;  /* n x n: the matrix, damping not included */
-    float *inverse; /* n x n */
+    float *inverse; /* n x n, lower triangle */
     float *sum;     /* n x n, lower triangle: poles from the last to the one at hand */
     float *scratch;
     double *double_inverse, *double_scratch; /* NULL until a pole is done in double */
@@ -86,14 +85,6 @@ static void deliver_row(int count, double factor, const float *from, double *to)
 {
     for (int i = 0; i < count; i++) {
         to[i] = factor * (double)from[i];
-    }
-}
-
-VECTOR_CLONES
-static void add_row(int count, float weight, const float *restrict inverse, float *restrict sum)
-{
-    for (int i = 0; i < count; i++) {
-        sum[i] += weight * inverse[i];
     }
 }
 
@@ -173,6 +164,18 @@ static double least_norm(const work *w, double term)
     return hypot(trace / sqrt((double)w->n), term);
 }
 
+/* Squared Frobenius norm of the symmetric matrix whose lower triangle the inverse is. */
+static double inverse_squares(const work *w)
+{
+    double diagonal = 0.0, lower = 0.0;
+    for (int64_t i = 0; i < w->n; i++) {
+        double element = (double)w->inverse[i * w->n + i];
+        diagonal += element * element;
+        lower += vector_sum_squares(i + 1, w->inverse + i * w->n);
+    }
+    return 2.0 * lower - diagonal;
+}
+
 /* Whether the inverse of this pole may be wrong by more than its share. */
 static bool is_spoilt(const work *w, int pole)
 {
@@ -185,7 +188,7 @@ static bool is_spoilt(const work *w, int pole)
     if (loss * condition <= most) {
         return false;
     }
-    double squares = vector_sum_squares((int64_t)w->n * w->n, w->inverse);
+    double squares = inverse_squares(w);
     double error = loss * weight * w->norm * squares / n;
     return !(error <= most * least_norm(w, weight * sqrt(squares)));
 }
@@ -201,9 +204,7 @@ static bool add_single(work *w, int pole)
     if (!positive || is_spoilt(w, pole)) {
         return false;
     }
-    for (int64_t i = 0; i < n; i++) {
-        add_row((int)i + 1, weight, w->inverse + i * n, w->sum + i * n);
-    }
+    positive_add_single(n, weight, w->inverse, w->sum);
     return true;
 }
 
@@ -234,10 +235,7 @@ static plumb_status add_double(work *w, int pole)
 /* From the largest shift down. What one pole needs, the next one needs at least. */
 static plumb_status add_poles(work *w)
 {
-    memset(w->sum, 0, (size_t)w->n * (size_t)w->n * sizeof *w->sum);
-    for (int64_t i = 0; i < w->n; i++) {
-        w->sum[i * w->n + i] = (float)w->f.constant;
-    }
+    positive_begin_single(w->n, (float)w->f.constant, w->sum);
     w->way = ELIMINATED_SINGLE;
     for (int pole = w->f.poles - 1; pole >= 0; pole--) {
         if (w->way == ELIMINATED_SINGLE && condition_of(w, pole) > MOST_ELIMINATED) {

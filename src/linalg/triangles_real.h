@@ -70,6 +70,26 @@ static void NAME(mirror)(int n, REAL *matrix, int stride)
     }
 }
 
+/* The lower triangle of value I. */
+static void NAME(begin)(int n, REAL value, REAL *sum)
+{
+    for (int64_t i = 0; i < n; i++) {
+        memset(sum + i * n, 0, (size_t)i * sizeof(REAL));
+        sum[i * n + i] = value;
+    }
+}
+
+/* The lower triangle of sum + weight `matrix`. */
+VECTOR_CLONES
+static void NAME(add)(int n, REAL weight, const REAL *restrict matrix, REAL *restrict sum)
+{
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            sum[i * n + j] += weight * matrix[i * n + j];
+        }
+    }
+}
+
 /* The lower triangle of `matrix` with the shift. */
 VECTOR_CLONES
 static void NAME(copy_shifted)(int n, const REAL *matrix, REAL shift, REAL *copy, int stride)
