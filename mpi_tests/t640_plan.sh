@@ -30,6 +30,24 @@ field out exchange_bytes | sed -n 3,6p | awk -v n="$elements" '
     { wanted = 8 * n * (NR <= 2 ? 1 : 3); if (($1 - wanted)^2 > 1) exit 1 }' ||
     failed 'bytes are not 8 (P - 1) a parameter'
 
+# A micro-batch a rank: more ranks than --micro-batches have as many, a multiple of --groups; the
+# efficiency is that of a rank's micro-batches a second.
+ranks 1 plan "${tiny[@]}" --constants constants --groups 4 --ranks 1,4,5,8,10 --json
+expect_code 0 'plan of more ranks than micro-batches'
+[ "$(field out micro_batches | tr '\n' ' ')" = '4 4 4 4 8 8 8 8 12 12 ' ] ||
+    failed "micro-batches: $(field out micro_batches | tr '\n' ' ')"
+paste <(field out ranks) <(field out micro_batches) <(field out seconds) <(field out efficiency) |
+    awk 'NR == 2 { one = $3 / $2 }
+        NR > 1 { wrong = $4 * $1 * $3 / $2 / one - 1; if (wrong > 1e-6 || wrong < -1e-6) bad++ }
+        END { exit NR != 10 || bad > 0 }' || failed 'efficiencies'
+grep -q warning out && failed 'a warning in JSON'
+ranks 1 plan "${tiny[@]}" --constants constants --ranks 5 --ranks-per-node 4097 --json
+expect_code 2 'more ranks a node than there may be'
+ranks 1 plan "${tiny[@]}" --constants constants --ranks 64 --ranks-per-node 64 --cores-per-node 8
+grep -q '^warning .*64 ranks a node share 8 cores' out || failed 'no warning of shared cores'
+ranks 1 plan "${tiny[@]}" --constants constants --ranks 64 --ranks-per-node 8 --cores-per-node 8
+grep -q '^warning' out && failed 'a warning of a core a rank'
+
 # What the library itself counts.
 make_text text 20000
 ranks 2 train --model gpt "${tiny[@]}" --steps 2 --data text --run run

@@ -34,7 +34,8 @@ static const option model_entries[] = {
          "Lines 'name rows cols optimizer', the last word that of --optimizer or adamw."),
     BENCH_MODEL(plan_options, "128", "128"),
     BENCH_INTEGER(plan_options, "micro-batches", micro_batches, "K", "8", 1, 100000000,
-                  "Micro-batches of a step, over all ranks (strong scaling)."),
+                  "Micro-batches of a step, over all ranks (strong scaling); for more ranks than "
+                  "K one a rank, the least that a step needs."),
     BENCH_INTEGER(plan_options, "micro-batches-per-rank", micro_batches_per_rank, "N", "0", 0,
                   100000, "Above 0: K is N times the ranks (weak scaling)."),
     REAL("gradient-seconds", gradient_seconds, "S", "0: from the constants", 1e6,
@@ -196,10 +197,11 @@ static int best_map(const plan_result *p, int row)
     return p->rows[row][0].seconds < p->rows[row][1].seconds ? 0 : 1;
 }
 
-static double efficiency(const plan_options *o, const plan_result *p, const plan_step *s)
+/* Micro-batches a second and rank, over those of one rank. */
+static double efficiency(const plan_result *p, const plan_step *s)
 {
-    double alone = p->one.seconds / s->seconds;
-    return o->micro_batches_per_rank > 0 ? alone : alone / (double)s->ranks;
+    double alone = (double)p->one.micro_batches / p->one.seconds;
+    return (double)s->micro_batches / s->seconds / (double)s->ranks / alone;
 }
 
 static void predict(const plan_options *o, plan_result *p, failure *f)
@@ -215,24 +217,23 @@ static void predict(const plan_options *o, plan_result *p, failure *f)
     }
 }
 
-static void print_row(const plan_options *o, const plan_result *p, const plan_step *s, int map,
-                      bool best, FILE *stream)
+static void print_row(const plan_result *p, const plan_step *s, int map, bool best, FILE *stream)
 {
     fprintf(stream,
-            "%8" PRId64 " %-8s %6d %11.4e %11.4e %11.4e %11.4e %11.4e %11.4e %10.3f %11.4e %s\n",
-            s->ranks, map_names[map], s->groups, s->seconds, s->gradient, s->first_leg, s->update,
-            s->second_leg, s->agreement, efficiency(o, p, s), s->exchange_bytes,
+            "%8" PRId64 " %-8s %8" PRId64 " %6d %11.4e %11.4e %11.4e %11.4e %11.4e %11.4e %10.3f %11.4e %s\n",
+            s->ranks, map_names[map], s->micro_batches, s->groups, s->seconds, s->gradient, s->first_leg, s->update,
+            s->second_leg, s->agreement, efficiency(p, s), s->exchange_bytes,
             best ? "best" : "-");
 }
 
-static void print_table(const plan_options *o, const plan_result *p, FILE *stream)
+static void print_table(const plan_result *p, FILE *stream)
 {
-    fprintf(stream, "%8s %-8s %6s %11s %11s %11s %11s %11s %11s %10s %11s %s\n", "ranks", "owners",
-            "groups", "seconds", "gradient", "leg 1", "update", "leg 2", "agreement", "efficiency",
+    fprintf(stream, "%8s %-8s %8s %6s %11s %11s %11s %11s %11s %11s %10s %11s %s\n", "ranks", "owners",
+            "K", "groups", "seconds", "gradient", "leg 1", "update", "leg 2", "agreement", "efficiency",
             "bytes", "map");
     for (int i = 0; i < p->count; i++) {
         for (int map = 0; map < MAPS; map++) {
-            print_row(o, p, &p->rows[i][map], map, best_map(p, i) == map, stream);
+            print_row(p, &p->rows[i][map], map, best_map(p, i) == map, stream);
         }
     }
 }
@@ -272,12 +273,18 @@ static void print_text(const plan_options *o, const plan_result *p)
            c->node_bandwidth, c->node_latency,
            o->network_bandwidth > 0.0 ? o->network_bandwidth * 1e9 / 8.0 : c->network_bandwidth,
            o->network_latency > 0.0 ? o->network_latency * 1e-6 : c->network_latency);
+    int64_t per_node = plan_ranks_per_node(o, c), cores = plan_cores(o, c);
+    if (per_node > cores) {
+        printf("warning    %" PRId64 " ranks a node share %" PRId64
+               " cores: --cores-per-node says how many there are\n",
+               per_node, cores);
+    }
     print_sources(p);
-    printf("groups     %s\n\nseconds a step\n", groups_reason(o, p));
-    print_table(o, p, stdout);
+    printf("groups     %s\n\nseconds a step of K micro-batches\n", groups_reason(o, p));
+    print_table(p, stdout);
 }
 
-static json_t *step_json(const plan_options *o, const plan_result *p, int row, int map)
+static json_t *step_json(const plan_result *p, int row, int map)
 {
     const plan_step *s = &p->rows[row][map];
     return json_pack(
@@ -286,7 +293,7 @@ static json_t *step_json(const plan_options *o, const plan_result *p, int row, i
         "micro_batches", (json_int_t)s->micro_batches, "groups", s->groups, "seconds", s->seconds,
         "gradient_seconds", s->gradient, "first_leg_seconds", s->first_leg, "update_seconds",
         s->update, "second_leg_seconds", s->second_leg, "agreement_seconds", s->agreement,
-        "imbalance", s->imbalance, "efficiency", efficiency(o, p, s), "exchange_bytes",
+        "imbalance", s->imbalance, "efficiency", efficiency(p, s), "exchange_bytes",
         s->exchange_bytes, "first_leg_ratio", s->first_leg_ratio, "best", best_map(p, row) == map);
 }
 
@@ -295,13 +302,15 @@ static void print_json(const plan_options *o, const plan_result *p)
     json_t *rows = json_array();
     for (int i = 0; i < p->count; i++) {
         for (int map = 0; map < MAPS; map++) {
-            json_array_append_new(rows, step_json(o, p, i, map));
+            json_array_append_new(rows, step_json(p, i, map));
         }
     }
     bench_print_json(json_pack(
-        "{s:s, s:I, s:f, s:s, s:s, s:o, s:O, s:o}", "command", "plan", "parameters",
+        "{s:s, s:I, s:f, s:s, s:I, s:I, s:s, s:o, s:O, s:o}", "command", "plan", "parameters",
         (json_int_t)p->model.elements, "flops_per_micro_batch", p->model.flops, "scaling",
-        o->micro_batches_per_rank > 0 ? "weak" : "strong", "groups_reason", groups_reason(o, p),
+        o->micro_batches_per_rank > 0 ? "weak" : "strong", "ranks_per_node",
+        (json_int_t)plan_ranks_per_node(o, &p->constants), "cores_per_node",
+        (json_int_t)plan_cores(o, &p->constants), "groups_reason", groups_reason(o, p),
         "constants", plan_constants_json(o, &p->constants), "sources", p->sources, "rows", rows));
 }
 
@@ -312,7 +321,7 @@ static int write_plot(const plan_options *o, const plan_result *p, failure *f)
         return failure_set(f, EXIT_DATA, "cannot write %s: %s", o->plot, strerror(errno));
     }
     fprintf(file, "# plumb plan, seconds a step\n# ");
-    print_table(o, p, file);
+    print_table(p, file);
     if (fclose(file) != 0) {
         failure_set(f, EXIT_DATA, "cannot write %s: %s", o->plot, strerror(errno));
     }

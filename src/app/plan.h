@@ -99,7 +99,10 @@ int plan_predict(const plan_options *o, const plan_model *m, const plan_constant
 int plan_choose(const plan_options *o, const plan_model *m, const plan_constants *c,
                 plumb_owners owners, int64_t rank_count, plan_step *step, failure *f);
 
-/* Micro-batches of a step. */
+/* Micro-batches of a step: at least one a rank, a multiple of --groups. */
 int64_t plan_micro_batches(const plan_options *o, int64_t rank_count);
+
+int64_t plan_cores(const plan_options *o, const plan_constants *c); /* of a node */
+int64_t plan_ranks_per_node(const plan_options *o, const plan_constants *c);
 
 #endif

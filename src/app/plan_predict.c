@@ -157,8 +157,22 @@ static double makespan(jobs *list, int64_t rank_count, failure *f)
 
 int64_t plan_micro_batches(const plan_options *o, int64_t rank_count)
 {
-    return o->micro_batches_per_rank > 0 ? o->micro_batches_per_rank * rank_count
-                                         : o->micro_batches;
+    if (o->micro_batches_per_rank > 0) {
+        return o->micro_batches_per_rank * rank_count;
+    }
+    int64_t unit = o->update.groups > 0 ? o->update.groups : 1;
+    int64_t least = (rank_count + unit - 1) / unit * unit;
+    return o->micro_batches > least ? o->micro_batches : least;
+}
+
+int64_t plan_cores(const plan_options *o, const plan_constants *c)
+{
+    return o->cores_per_node > 0 ? o->cores_per_node : c->cores;
+}
+
+int64_t plan_ranks_per_node(const plan_options *o, const plan_constants *c)
+{
+    return o->ranks_per_node > 0 ? o->ranks_per_node : plan_cores(o, c);
 }
 
 /* What the two legs and the agreement are computed from. */
@@ -167,7 +181,7 @@ typedef struct links {
     double first;  /* the same times what the first leg carries per rank, over plain sums */
     double levels; /* of a binary tree over the nodes */
     double rounds; /* the same over a node's ranks */
-    double nodes, local, senders;
+    double nodes, local;
     double network_bandwidth, network_latency;
 } links;
 
@@ -178,8 +192,8 @@ static void set_first_leg(const plan_options *o, const plan_constants *c, const 
     double in_node = k->local > 1.0 ? k->first * (k->local - 1.0) : 0.0;
     double rate = owners == PLUMB_OWNERS_RANK0 ? c->memory_bandwidth : c->node_bandwidth;
     rate = fmin(rate, c->node_bandwidth);
-    double crossing = owners == PLUMB_OWNERS_RANK0 ? k->first * fmin(others, k->senders)
-                                                   : k->first * others / k->nodes;
+    double crossing =
+        owners == PLUMB_OWNERS_RANK0 ? k->first * others : k->first * others / k->nodes;
     s->first_leg = in_node / rate + crossing / k->network_bandwidth;
     if (s->ranks > 1) {
         s->first_leg += c->node_latency;
@@ -217,9 +231,9 @@ static void set_agreement(const plan_model *m, const plan_constants *c, const li
 }
 
 /* Groups that a rank holds a part of, over one: what by-group streams cost more. */
-static double stream_ratio(int groups, int64_t senders)
+static double stream_ratio(int groups, int64_t rank_count)
 {
-    double ratio = (double)groups / (double)senders;
+    double ratio = (double)groups / (double)rank_count;
     return ratio < 1.0 ? 1.0 : ratio;
 }
 
@@ -227,13 +241,11 @@ static links make_links(const plan_options *o, const plan_model *m, const plan_c
                         const plan_step *s, int64_t per_node)
 {
     links k = {.bytes = FLOAT_BYTES * (double)m->elements};
-    int64_t senders = s->ranks < s->micro_batches ? s->ranks : s->micro_batches;
     double by_group = (double)m->by_groups_elements / (double)m->elements;
-    double ratio = stream_ratio(s->groups, senders);
+    double ratio = stream_ratio(s->groups, s->ranks);
     k.first = k.bytes * (1.0 + by_group * (ratio - 1.0));
     k.nodes = (double)s->nodes;
     k.local = (double)(s->ranks < per_node ? s->ranks : per_node);
-    k.senders = (double)senders;
     k.levels = s->nodes > 1 ? ceil(log2(k.nodes)) : 0.0;
     k.rounds = k.local > 1.0 ? ceil(log2(k.local)) : 0.0;
     k.network_bandwidth =
@@ -257,8 +269,7 @@ int plan_predict(const plan_options *o, const plan_model *m, const plan_constant
     if (rank_count < 1) {
         return failure_set(f, EXIT_USAGE, "a step needs a rank");
     }
-    int64_t cores = o->cores_per_node > 0 ? o->cores_per_node : c->cores;
-    int64_t per_node = o->ranks_per_node > 0 ? o->ranks_per_node : cores;
+    int64_t cores = plan_cores(o, c), per_node = plan_ranks_per_node(o, c);
     *step = (plan_step){.ranks = rank_count,
                         .nodes = (rank_count + per_node - 1) / per_node,
                         .micro_batches = plan_micro_batches(o, rank_count),
@@ -280,11 +291,7 @@ int plan_predict(const plan_options *o, const plan_model *m, const plan_constant
     }
     free(list.seconds);
     step->first_leg_ratio = k.first / k.bytes;
-    step->exchange_bytes = ((k.senders - k.senders / (double)rank_count) * k.first) +
-                           (double)(rank_count - 1) * k.bytes;
-    if (owners == PLUMB_OWNERS_RANK0) {
-        step->exchange_bytes = (k.senders - 1.0) * k.first + (double)(rank_count - 1) * k.bytes;
-    }
+    step->exchange_bytes = (double)(rank_count - 1) * (k.first + k.bytes);
     step->seconds =
         step->gradient + step->first_leg + step->update + step->second_leg + step->agreement;
     return f->code;
