@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 LIBDIR ?= $(PREFIX)/lib
 SANITIZE ?= 0
-# 0 leaves out plumb replay, the one part that needs HDF5 with MPI support.
+# 0 leaves out plumb replay, plumb diagnose and --record-gradients, which need HDF5 with MPI support.
 WITH_HDF5 ?= 1
 STRICT ?= 0
 BUILD ?= $(if $(filter 1,$(SANITIZE)),build-sanitize,build)
@@ -243,9 +243,15 @@ Libs.private: $(CORE_LIBS)
 endef
 export PKG_CONFIG_FILE
 
-install: all ## install below PREFIX (default /usr/local), staged in DESTDIR
+# There the header would be installed onto itself, and uninstall would remove it.
+.PHONY: other-folder
+other-folder:
+	@[ '$(abspath $(DESTDIR)$(PREFIX))' != '$(CURDIR)' ] || \
+	    { echo 'PREFIX is the folder of the sources: choose another' >&2; exit 1; }
+
+install: other-folder all ## install below PREFIX (default /usr/local), staged in DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig $(DOCUMENTS)
+	    $(DESTDIR)$(LIBDIR)/pkgconfig $(DOCUMENTS)/include
 	install -m 644 include/plumb.h $(DESTDIR)$(PREFIX)/include/plumb.h
 	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/libplumb.a
 	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/libplumb.so.$(VERSION)
@@ -253,10 +259,11 @@ install: all ## install below PREFIX (default /usr/local), staged in DESTDIR
 	ln -sf libplumb.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libplumb.so
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/plumb
 	echo "$$PKG_CONFIG_FILE" >$(DESTDIR)$(LIBDIR)/pkgconfig/plumb.pc
-	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md) $(DOCUMENTS)
+	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md CONTRIBUTING.md) $(DOCUMENTS)
 	cp -R docs hostfiles $(DOCUMENTS)/
+	install -m 644 include/plumb.h $(DOCUMENTS)/include/plumb.h
 
-uninstall: ## remove what install put there
+uninstall: other-folder ## remove what install put there
 	rm -f $(INSTALLED)
 	rm -rf $(DOCUMENTS)
 

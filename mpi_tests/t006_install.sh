@@ -27,7 +27,14 @@ make -s BUILD="$build" PREFIX=/usr DESTDIR="$folder/stage" uninstall
 left=$(find "$folder/stage" ! -type d)
 [ -z "$left" ] || fail "left after uninstall: $left"
 
+here=$PWD/../$(basename "$PWD")
+! make -s BUILD="$build" PREFIX="$here" install 2>"$folder/err" || fail 'installed among the sources'
+grep -q 'PREFIX is the folder of the sources' "$folder/err" || fail "$(cat "$folder/err")"
+make -n BUILD="$build" PREFIX="$here" uninstall | grep -q 'PREFIX is the folder of the sources' ||
+    fail 'uninstall would remove the sources'
+
 make -s BUILD="$build" PREFIX="$folder/usr" install
+[ -s "$folder/usr/share/doc/plumb/include/plumb.h" ] || fail 'links of the documents lead nowhere'
 export PKG_CONFIG_PATH=$folder/usr/lib/pkgconfig
 [ "$(pkg-config --modversion plumb)" = "$version" ] || fail 'plumb.pc has another version'
 [ "$(wc -l <docs/embedding.c)" -lt 80 ] || fail 'docs/embedding.c has 80 lines or more'

@@ -39,6 +39,12 @@ if [ -e /dev/full ]; then
     chmod +x unprinted
     PLUMB=$work/unprinted
     wrong 3 'cannot write to standard output' 2 info
+    for help in --version --help 'help plan' 'train --help'; do
+        # shellcheck disable=SC2086 # words
+        ./unprinted $help 2>err
+        [ $? -eq 3 ] || failed "$help on a full disk"
+        grep -q 'cannot write to standard output' err || failed "$help says: $(cat err)"
+    done
     wrong 3 'cannot write to standard output' 1 claims correction --quick --only curvature --json
     PLUMB=$PLUMB_PROGRAM
 fi

@@ -26,11 +26,13 @@ static const option_table table = {
     .options = entries,
     .count = sizeof entries / sizeof entries[0],
     .usage = "plumb bench [gpt] [options]",
-    .about = "Measures the gpt workload: model flops of forward and backward passes,\n"
-             "6(12 L D^2 + V D) + 12 L T D a token, over the flops of square single-precision\n"
-             "products by the same BLAS kernel, in turns, on one core. There is a goal for the\n"
-             "model of the defaults; exit code 1 if it was missed.\n"
-             "Other benches: plumb bench step, scaling, exchange, polar, root; each has --help.",
+    .about =
+        "Measures the gpt workload: model flops of forward and backward passes,\n"
+        "6(12 L D^2 + V D) + 12 L T D a token, over the flops of square single-precision\n"
+        "products by the same BLAS kernel, in turns, on one core. There is a goal for the\n"
+        "model of the defaults; exit code 1 if it was missed.\n"
+        "Other benches: plumb bench step, scaling, exchange, polar, root, diagnostics; each has "
+        "--help.",
 };
 
 /* The default model, whatever the micro-batch. */

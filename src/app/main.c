@@ -111,7 +111,7 @@ static int print_version(void)
     return EXIT_OK;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
     if (name == NULL) {
@@ -128,4 +128,15 @@ int main(int argc, char **argv)
     }
     const command *c = find_command(name);
     return c != NULL ? c->run(argc, argv) : no_command(name);
+}
+
+int main(int argc, char **argv)
+{
+    int code = run_command(argc, argv);
+    /* Commands under MPI have looked by themselves and agreed; help and version have not. */
+    if ((fflush(stdout) != 0 || ferror(stdout) != 0) && code == EXIT_OK) {
+        fprintf(stderr, "plumb: cannot write to standard output\n");
+        return EXIT_DATA;
+    }
+    return code;
 }

@@ -220,17 +220,18 @@ static void predict(const plan_options *o, plan_result *p, failure *f)
 static void print_row(const plan_result *p, const plan_step *s, int map, bool best, FILE *stream)
 {
     fprintf(stream,
-            "%8" PRId64 " %-8s %8" PRId64 " %6d %11.4e %11.4e %11.4e %11.4e %11.4e %11.4e %10.3f %11.4e %s\n",
-            s->ranks, map_names[map], s->micro_batches, s->groups, s->seconds, s->gradient, s->first_leg, s->update,
-            s->second_leg, s->agreement, efficiency(p, s), s->exchange_bytes,
-            best ? "best" : "-");
+            "%8" PRId64 " %-8s %8" PRId64
+            " %6d %11.4e %11.4e %11.4e %11.4e %11.4e %11.4e %10.3f %11.4e %s\n",
+            s->ranks, map_names[map], s->micro_batches, s->groups, s->seconds, s->gradient,
+            s->first_leg, s->update, s->second_leg, s->agreement, efficiency(p, s),
+            s->exchange_bytes, best ? "best" : "-");
 }
 
 static void print_table(const plan_result *p, FILE *stream)
 {
-    fprintf(stream, "%8s %-8s %8s %6s %11s %11s %11s %11s %11s %11s %10s %11s %s\n", "ranks", "owners",
-            "K", "groups", "seconds", "gradient", "leg 1", "update", "leg 2", "agreement", "efficiency",
-            "bytes", "map");
+    fprintf(stream, "%8s %-8s %8s %6s %11s %11s %11s %11s %11s %11s %10s %11s %s\n", "ranks",
+            "owners", "K", "groups", "seconds", "gradient", "leg 1", "update", "leg 2", "agreement",
+            "efficiency", "bytes", "map");
     for (int i = 0; i < p->count; i++) {
         for (int map = 0; map < MAPS; map++) {
             print_row(p, &p->rows[i][map], map, best_map(p, i) == map, stream);
@@ -310,8 +311,8 @@ static void print_json(const plan_options *o, const plan_result *p)
         (json_int_t)p->model.elements, "flops_per_micro_batch", p->model.flops, "scaling",
         o->micro_batches_per_rank > 0 ? "weak" : "strong", "ranks_per_node",
         (json_int_t)plan_ranks_per_node(o, &p->constants), "cores_per_node",
-        (json_int_t)plan_cores(o, &p->constants), "groups_reason", groups_reason(o, p),
-        "constants", plan_constants_json(o, &p->constants), "sources", p->sources, "rows", rows));
+        (json_int_t)plan_cores(o, &p->constants), "groups_reason", groups_reason(o, p), "constants",
+        plan_constants_json(o, &p->constants), "sources", p->sources, "rows", rows));
 }
 
 static int write_plot(const plan_options *o, const plan_result *p, failure *f)

@@ -47,7 +47,9 @@ static void note(bench_file *b, const char *name)
 static void give(bench_file *b, const char *name, double *constant, double value)
 {
     if (!(value > 0.0) || !isfinite(value)) {
-        failure_set(b->f, EXIT_DATA, "%s: %s would be %g", b->name, name, value);
+        failure_set(b->f, EXIT_DATA,
+                    "%s: %s would be %g: measure again, longer or on cores that nobody else uses",
+                    b->name, name, value);
     }
     if (fine(b)) {
         *constant = value;

@@ -29,31 +29,27 @@ static const char *const kernels_without_avx2[] = {
     "Generic",     "Katmai",     "Coppermine",  "Northwood",  "Prescott",     "Banias",
     "Core",        "Core2",      "Penryn",      "Dunnington", "Atom",         "Nehalem",
     "Sandybridge", "Athlon",     "Opteron",     "Barcelona",  "Opteron_SSE3", "Bobcat",
-    "Bulldozer",   "Piledriver", "Steamroller", "Nano",
+    "Bulldozer",   "Piledriver", "Steamroller", "Nano",       NULL,
 };
 
 /* Those with AVX2 and no AVX-512. A release that knows a CPU with AVX-512 gives it none of them. */
-static const char *const kernels_without_avx512[] = {"Haswell", "Zen"};
+static const char *const kernels_without_avx512[] = {"Haswell", "Zen", NULL};
 
-static bool is_one_of(const char *kernel, const char *const *names, size_t count)
+static bool is_one_of(const char *kernel, const char *const *names)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcasecmp(kernel, names[i]) == 0) {
-            return true;
-        }
+    while (*names != NULL && strcasecmp(kernel, *names) != 0) {
+        names++;
     }
-    return false;
+    return *names != NULL;
 }
-
-#define IS_ONE_OF(kernel, names) is_one_of(kernel, names, sizeof names / sizeof *names)
 
 const char *blas_kernel_advice(const char *kernel_in_use, bool has_avx2, bool has_avx512)
 {
     if (kernel_in_use == NULL) {
         return "";
     }
-    bool no_avx2 = IS_ONE_OF(kernel_in_use, kernels_without_avx2);
-    if (has_avx512 && (no_avx2 || IS_ONE_OF(kernel_in_use, kernels_without_avx512))) {
+    bool no_avx2 = is_one_of(kernel_in_use, kernels_without_avx2);
+    if (has_avx512 && (no_avx2 || is_one_of(kernel_in_use, kernels_without_avx512))) {
         return "SkylakeX";
     }
     return has_avx2 && no_avx2 ? "Haswell" : "";
