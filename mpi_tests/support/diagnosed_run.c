@@ -28,10 +28,14 @@ double diagnosed_samples(const diagnosed_setup *s, int64_t k)
     return s->unequal ? 1.0 + (double)(k % 3) : s->options.nominal_samples;
 }
 
+/* What a handle says of the machine's BLAS is not about diagnostics. */
 static void take_line(void *context, plumb_log_level level, const char *line)
 {
     (void)level;
     diagnosed_setup *s = context;
+    if (strncmp(line, "BLAS ", 5) == 0) {
+        return;
+    }
     snprintf(s->log, sizeof s->log, "%s", line);
     s->lines++;
 }
