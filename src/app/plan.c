@@ -323,7 +323,9 @@ static int write_plot(const plan_options *o, const plan_result *p, failure *f)
     }
     fprintf(file, "# plumb plan, seconds a step\n# ");
     print_table(p, file);
-    if (fclose(file) != 0) {
+    /* An error on the way leaves nothing for fclose to fail at. */
+    int lost = ferror(file);
+    if (fclose(file) != 0 || lost) {
         failure_set(f, EXIT_DATA, "cannot write %s: %s", o->plot, strerror(errno));
     }
     return f->code;
