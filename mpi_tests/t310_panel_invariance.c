@@ -142,7 +142,7 @@ static void by_hand(const panel_run *r, int i, float *values)
     for (int step = 0; step < STEPS; step++) {
         memset(mean, 0, bytes);
         for (int64_t k = 0; k < PANEL_TOTAL; k++) {
-            panel_run_gradient(step, k, i, gradient);
+            panel_run_scaled_gradient(r, step, k, i, gradient);
             for (int64_t e = 0; e < count; e++) {
                 mean[e] += gradient[e];
             }
@@ -167,16 +167,16 @@ static void by_hand(const panel_run *r, int i, float *values)
     free(momentum);
 }
 
-START_TEST(against_the_stateless_factor)
+static void expect_stateless(int i, float head_scale, MPI_Comm communicator)
 {
-    int i = _i;
     panel_run r;
     panel_run_init(&r);
     r.first = i;
     r.end = i + 1;
     r.muon.polar_delta = i == 1 ? 0.05 : 0.0;
     r.muon.polar_steps = i == 2 ? 5 : 0;
-    test_all(panel_run_open(&r, MPI_COMM_WORLD) == PLUMB_OK);
+    r.head_scale = head_scale;
+    test_all(panel_run_open(&r, communicator) == PLUMB_OK);
     size_t bytes = (size_t)panel_run_elements(i) * sizeof(float);
     float *expected = malloc(bytes);
     memcpy(expected, r.values[i], bytes);
@@ -192,6 +192,19 @@ START_TEST(against_the_stateless_factor)
     free(expected);
     panel_run_close(&r);
 }
+
+START_TEST(against_the_stateless_factor)
+{
+    expect_stateless(_i, 1.0f, MPI_COMM_WORLD);
+}
+END_TEST
+
+/* Squares of the large panels would overflow in the units of the small ones, whoever owns them. */
+START_TEST(panels_of_unlike_magnitude)
+{
+    expect_stateless(_i, 0x1p62f, MPI_COMM_WORLD);
+    expect_stateless(_i, 0x1p62f, MPI_COMM_SELF);
+}
 END_TEST
 
 int main(int argc, char **argv)
@@ -202,6 +215,7 @@ int main(int argc, char **argv)
     test_add(suite, "rounds", rounds);
     TCase *cases = tcase_create("against the stateless factor");
     tcase_add_loop_test(cases, against_the_stateless_factor, 0, PANEL_PANELLED);
+    tcase_add_loop_test(cases, panels_of_unlike_magnitude, 0, PANEL_PANELLED);
     suite_add_tcase(suite, cases);
     return test_run_mpi(suite, &argc, &argv);
 }

@@ -40,7 +40,7 @@ const char *panel_run_name(int i)
 
 void panel_run_init(panel_run *r)
 {
-    *r = (panel_run){.end = PANEL_PARAMETERS, .scale = 1.0f};
+    *r = (panel_run){.end = PANEL_PARAMETERS, .scale = 1.0f, .head_scale = 1.0f};
     plumb_options_init(&r->options, sizeof r->options);
     plumb_parameter_options_init(&r->muon, sizeof r->muon, PLUMB_OPTIMIZER_MUON);
     r->options.groups = 2;
@@ -93,10 +93,11 @@ plumb_status panel_run_open(panel_run *r, MPI_Comm communicator)
     return status;
 }
 
-static void scale_gradient(panel_run *r, int i)
+void panel_run_scaled_gradient(const panel_run *r, int step, int64_t k, int i, float *gradient)
 {
+    panel_run_gradient(step, k, i, gradient);
     for (int64_t e = 0; e < panel_run_elements(i); e++) {
-        r->gradient[e] *= r->scale;
+        gradient[e] *= 2 * e < panel_run_elements(i) ? r->scale * r->head_scale : r->scale;
     }
 }
 
@@ -110,8 +111,7 @@ plumb_status panel_run_give(panel_run *r, int step)
     }
     for (int64_t k = first; k < first + count; k++) {
         for (int i = r->first; i < r->end && status == PLUMB_OK; i++) {
-            panel_run_gradient(step, k, i, r->gradient);
-            scale_gradient(r, i);
+            panel_run_scaled_gradient(r, step, k, i, r->gradient);
             status = plumb_accumulate(r->p, i - r->first, k, r->gradient);
         }
     }

@@ -15,7 +15,8 @@ typedef struct panel_run {
     plumb_parameter_options muon; /* of the matrices */
     int first, end;               /* the parameters that it has; the panelled ones come first */
     double cost_seconds[PANEL_PARAMETERS];
-    float scale; /* of gradients that are given, a power of two */
+    float scale;      /* of gradients that are given, a power of two */
+    float head_scale; /* the same of their first half alone */
     plumb *p;
     float *values[PANEL_PARAMETERS];
     float *gradient;
@@ -31,6 +32,9 @@ void panel_run_init(panel_run *r);
 
 /* The gradient of parameter i for micro-batch k. */
 void panel_run_gradient(int step, int64_t k, int i, float *gradient);
+
+/* The same scaled as panel_run_give does. */
+void panel_run_scaled_gradient(const panel_run *r, int step, int64_t k, int i, float *gradient);
 
 /* A handle with its parameters; values from fixed keys. Collective. */
 plumb_status panel_run_open(panel_run *r, MPI_Comm communicator);
