@@ -206,6 +206,7 @@ END_TEST
 
 int main(void)
 {
+    test_with_best_kernel();
     Suite *suite = suite_create("fast polar factor");
     TCase *tcase = tcase_create("band");
     tcase_set_timeout(tcase, 300);

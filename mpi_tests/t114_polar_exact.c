@@ -178,6 +178,7 @@ END_TEST
 
 int main(void)
 {
+    test_with_best_kernel();
     Suite *suite = suite_create("exact polar factor");
     TCase *tcase = tcase_create("errors");
     tcase_set_timeout(tcase, 300);

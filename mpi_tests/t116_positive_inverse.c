@@ -248,6 +248,7 @@ END_TEST
 
 int main(void)
 {
+    test_with_best_kernel();
     Suite *suite = suite_create("positive definite inverses");
     TCase *tcase = tcase_create("every size");
     tcase_set_timeout(tcase, 120);

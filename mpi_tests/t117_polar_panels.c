@@ -236,6 +236,7 @@ END_TEST
 
 int main(void)
 {
+    test_with_best_kernel();
     Suite *suite = suite_create("polar panels");
     TCase *tcase = tcase_create("panels");
     tcase_set_timeout(tcase, 300);

@@ -113,6 +113,7 @@ END_TEST
 
 int main(void)
 {
+    test_with_best_kernel();
     Suite *suite = suite_create("batches of polar factors");
     TCase *tcase = tcase_create("every method");
     tcase_set_timeout(tcase, 120);

@@ -179,6 +179,7 @@ END_TEST
 
 int main(void)
 {
+    test_with_best_kernel();
     Suite *suite = suite_create("tiled products");
     TCase *tcase = tcase_create("tiles");
     tcase_set_timeout(tcase, 120);

@@ -227,6 +227,7 @@ END_TEST
 
 int main(void)
 {
+    test_with_best_kernel();
     Suite *suite = suite_create("rational inverse roots");
     test_add(suite, "tight", tight);
     test_add(suite, "defaults", defaults);

@@ -21,6 +21,12 @@ enum { TEST_SANITIZED = 0 };
 int test_run(Suite *suite);
 
 /*
+ * For the tests of what depends on the BLAS kernel: starts the program again with the kernel that
+ * fits the CPU, if the environment chose a lesser one. First in main, without MPI.
+ */
+void test_with_best_kernel(void);
+
+/*
  * Runs a suite on every rank of MPI_COMM_WORLD without forking; the exit code is non-zero on all
  * ranks if a check failed on any. Inits and finalizes MPI. Prints failures only.
  */
