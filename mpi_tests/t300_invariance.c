@@ -42,6 +42,7 @@ START_TEST(pipelines)
             m.micro_batches = pipeline % 2 == 0 ? 8 : 12;
             m.options.groups = pipeline % 2 == 0 ? 4 : 0;
             m.unequal_samples = i == 0;
+            m.options.nominal_samples = i == 0 ? 300000007.0 : 1.0; /* sums beyond 2^30 */
             invariance_expect(&m, "pipelines");
         }
     }

@@ -169,7 +169,8 @@ static plumb_status one_step(plumb *p, const miniature *m, const model *w, int s
     }
     for (int64_t n = 0; status == PLUMB_OK && n < count; n++) {
         int64_t k = first + n;
-        double samples = m->unequal_samples ? 1.0 + (double)(k % 3) : m->options.nominal_samples;
+        double samples = m->options.nominal_samples;
+        samples *= m->unequal_samples ? 1.0 + (double)(k % 3) : 1.0;
         status = plumb_describe_micro_batch(p, k, samples, samples * 0.5, NULL, 0);
     }
     for (int64_t n = 0; status == PLUMB_OK && n < count * PARAMETERS; n++) {

@@ -30,7 +30,7 @@ typedef struct miniature {
     int steps;
     miniature_order order;
     bool own_memory;      /* hand over own arrays instead of plumb_gradient_buffer's */
-    bool unequal_samples; /* micro-batch k has 1 + k % 3 samples */
+    bool unequal_samples; /* micro-batch k has nominal_samples times 1 + k % 3 */
     bool progress;        /* poll between gradients */
 } miniature;
 
