@@ -65,8 +65,8 @@ done
         is($5, s); is($6, s * 5 / 8); is($7, s / 4); is($8, s / 8); is($9, 100 * $3); is($10, 1)
     }
     END { exit NR != 12 || wrong > 0 }' || failed "made-up times: $(cat "$work/known/scaling.json")"
-FAILING=2 made_up --mode strong --out "$work/failing" >"$work/first" 2>"$work/err"
-[ $? -ne 0 ] || failed 'a run that fails is no failure'
+FAILING=2 made_up --mode strong --out "$work/failing" >"$work/first" 2>"$work/err" &&
+    failed 'a run that fails is no failure'
 grep -q 'ended with 7' "$work/err" || failed "a run that fails: $(cat "$work/err")"
 
 "$scripts/scaling" --help | grep -q -- --launcher || failed 'no help'

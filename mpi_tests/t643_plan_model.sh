@@ -62,8 +62,8 @@ near second_leg_seconds 2 "4 * $V / 1e9 + $V * 2 / 3 / 5e8 + 1e-4 + 3e-5 + 49 / 
 near efficiency 2 "($gradient + 1.048576) / $(field out seconds | sed -n 2p)"
 
 # Longest processing time first: 5 5 | 4 4 | 3 3 3 on three owners ends at 5 + 3 + 3.
-for rows in 3 4 5 3 4 3 5; do echo "job ${rows}00 2 muon"; done >jobs
-plan --shapes jobs --polar fast --constants muon --ranks 3 --cores-per-node 4 --micro-batches 3 \
+for rows in 3 4 5 3 4 3 5; do echo "job ${rows}00 2 muon"; done >seven
+plan --shapes seven --polar fast --constants muon --ranks 3 --cores-per-node 4 --micro-batches 3 \
     --gradient-seconds 1
 near update_seconds 1 '2700 * 4 * 1e-3'
 near update_seconds 2 '1100 * 4 * 1e-3'
