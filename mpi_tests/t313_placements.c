@@ -142,7 +142,8 @@ START_TEST(longest_first)
 END_TEST
 
 /* No rank has more than an equal share and the longest piece; a parameter whose panels stay
- * together is no longer than a quarter of an equal share. */
+ * together is no longer than a quarter of an equal share. The stretches of a parameter, panels and
+ * slices, have its seconds among them, and a little for moving. */
 START_TEST(no_rank_has_too_much)
 {
     plumb_placement list[MOST];
@@ -158,7 +159,9 @@ START_TEST(no_rank_has_too_much)
     double sum = 0.0;
     double longest = 0.0;
     double makespan = 0.0;
+    double of_parameter[PANEL_PARAMETERS] = {0};
     for (int64_t i = 0; i < count; i++) {
+        of_parameter[list[i].parameter] += list[i].seconds;
         loads[list[i].owner] += list[i].seconds;
         sum += list[i].seconds;
         longest = fmax(longest, list[i].seconds);
@@ -166,6 +169,9 @@ START_TEST(no_rank_has_too_much)
     }
     double share = sum / world_size();
     test_all(makespan <= share + fmax(longest, 0.25 * share) + 1e-12);
+    for (int i = 0; i < PANEL_PARAMETERS && _i > 0; i++) {
+        test_all(of_parameter[i] > r.cost_seconds[i] && of_parameter[i] < r.cost_seconds[i] + 0.1);
+    }
     panel_run_close(&r);
 }
 END_TEST
